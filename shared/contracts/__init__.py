@@ -1,0 +1,107 @@
+"""Every message, its subject and its stream: the only language the services share. Pure pydantic, no I/O."""
+
+from shared.contracts.base import Event, Message, Subject, derived_id, envelope
+from shared.contracts.breaches import (
+    BreachChanged,
+    BreachCleared,
+    BreachEvent,
+    BreachKey,
+    BreachOpened,
+    Cause,
+    ClearReason,
+    Measurement,
+    OpenBreach,
+    OpenSet,
+    SeriesSummary,
+    evaluator_source,
+)
+from shared.contracts.dead import DeadLetter
+from shared.contracts.incidents import (
+    INCIDENT_EVENTS,
+    IncidentAcknowledged,
+    IncidentClosed,
+    IncidentEvent,
+    IncidentOpened,
+    IncidentReopened,
+    IncidentResolved,
+    IncidentUpdated,
+    SeverityChanged,
+    Stage,
+    StageEntered,
+)
+from shared.contracts.pages import (
+    Addressee,
+    PageCancelled,
+    PageKind,
+    PageReceipt,
+    PageRequested,
+    PageState,
+    delivery_id,
+    page_id,
+)
+from shared.contracts.samples import ConfigApplied, Sample, SampleBatch, Tick
+
+MESSAGES: tuple[type[Message], ...] = (
+    SampleBatch,
+    Tick,
+    ConfigApplied,
+    BreachOpened,
+    BreachChanged,
+    BreachCleared,
+    OpenSet,
+    Measurement,
+    *INCIDENT_EVENTS,
+    PageRequested,
+    PageCancelled,
+    PageReceipt,
+    DeadLetter,
+)
+"""Every message there is, in the order of their way through the house."""
+
+BY_TYPE: dict[str, type[Message]] = {message.ce_type: message for message in MESSAGES}
+
+__all__ = [
+    "BY_TYPE",
+    "INCIDENT_EVENTS",
+    "MESSAGES",
+    "Addressee",
+    "BreachChanged",
+    "BreachCleared",
+    "BreachEvent",
+    "BreachKey",
+    "BreachOpened",
+    "Cause",
+    "ClearReason",
+    "ConfigApplied",
+    "DeadLetter",
+    "Event",
+    "IncidentAcknowledged",
+    "IncidentClosed",
+    "IncidentEvent",
+    "IncidentOpened",
+    "IncidentReopened",
+    "IncidentResolved",
+    "IncidentUpdated",
+    "Measurement",
+    "Message",
+    "OpenBreach",
+    "OpenSet",
+    "PageCancelled",
+    "PageKind",
+    "PageReceipt",
+    "PageRequested",
+    "PageState",
+    "Sample",
+    "SampleBatch",
+    "SeriesSummary",
+    "SeverityChanged",
+    "Stage",
+    "StageEntered",
+    "Subject",
+    "Tick",
+    "delivery_id",
+    "derived_id",
+    "envelope",
+    "evaluator_source",
+    "page_id",
+]

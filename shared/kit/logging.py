@@ -1,0 +1,56 @@
+"""JSON logs: one line per message or request, an event name plus fields, ids bound once at the edge."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+_MASKED = ("password", "token", "secret", "authorization", "cookie")
+
+
+def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Last line of defence: a field with a secret's name never shows its value."""
+    for name in event:
+        if any(word in name.lower() for word in _MASKED):
+            event[name] = "***"
+    return event
+
+
+def configure_logging(service: str, instance: str, level: str = "info", fmt: str = "json") -> None:
+    """Set up structlog and the standard library's logging to write one format to standard error."""
+    renderer: Any = structlog.processors.JSONRenderer() if fmt == "json" else structlog.dev.ConsoleRenderer()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _mask,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.dict_tracebacks if fmt == "json" else _same, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    structlog.contextvars.bind_contextvars(service=service, instance=instance)
+
+
+def _same(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return event
+
+
+def get_logger(**fields: str | int) -> structlog.typing.FilteringBoundLogger:
+    """Return a logger with these fields bound."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(**fields)
+    return logger

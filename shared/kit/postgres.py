@@ -1,0 +1,96 @@
+"""Postgres: a pool, named queries out of `queries.sql`, and drivers' errors in our own words."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+
+from shared.kit.errors import Transient, Unusable
+from shared.kit.settings import DatabaseSettings
+
+Connection = asyncpg.pool.PoolConnectionProxy
+
+TRANSIENT = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.TransactionRollbackError,  # serialisation failures and deadlocks
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full
+    asyncpg.OperatorInterventionError,  # shutdown, crash recovery, cancelled
+    asyncpg.CannotConnectNowError,
+    asyncpg.LockNotAvailableError,
+)
+"""What may pass by itself; anything else from the driver is our own mistake."""
+
+
+class Queries:
+    """The statements of one `queries.sql`, by name.
+
+    Each begins with a line `-- name: what_it_does` and a comment of one line that says what for.
+    """
+
+    def __init__(self, path: Path) -> None:
+        parts = re.split(r"^-- name: (\w+)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        self._by_name = dict(zip(parts[1::2], (text.strip() for text in parts[2::2]), strict=True))
+
+    def __getitem__(self, name: str) -> str:
+        """The SQL text of a statement; KeyError for a name that is not in the file."""
+        return self._by_name[name]
+
+    def __iter__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204  # an iterator over names
+        return iter(self._by_name)
+
+
+@contextlib.asynccontextmanager
+async def pool(settings: DatabaseSettings, schema: str) -> AsyncIterator[asyncpg.Pool]:
+    """A pool whose sessions see only this service's schema, in UTC, and never wait for ever."""
+    try:
+        opened = await asyncpg.create_pool(
+            settings.database_url.get_secret_value(),
+            min_size=2,
+            max_size=settings.pool_size,
+            timeout=5,
+            command_timeout=10,
+            server_settings={
+                "search_path": schema,
+                "TimeZone": "UTC",
+                "application_name": f"hypercare-{schema}",
+                "idle_in_transaction_session_timeout": "30s",
+                "lock_timeout": "5s",
+            },
+        )
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        raise Unusable(f"HYPERCARE_DATABASE_URL: {error}") from error
+    except TRANSIENT as error:
+        raise Transient(f"database unreachable: {error!r}") from error
+    try:
+        yield opened
+    finally:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await opened.close()
+        opened.terminate()
+
+
+@contextlib.asynccontextmanager
+async def transaction(db: asyncpg.Pool) -> AsyncIterator[Connection]:
+    """One transaction; a database that is away, busy or shutting down is Transient."""
+    try:
+        async with db.acquire(timeout=5) as connection, connection.transaction():
+            yield connection
+    except TRANSIENT as error:
+        raise Transient(f"database: {error!r}") from error
+
+
+async def answers(db: asyncpg.Pool) -> str | None:
+    """A readiness check: None when the database answers, else what is wrong."""
+    try:
+        async with db.acquire(timeout=2) as connection:
+            await connection.execute("SELECT 1", timeout=2)
+    except TRANSIENT as error:
+        return f"database: {error!r}"
+    return None
