@@ -83,7 +83,7 @@ class Settler:
             await msg.nak(delay=delay)
         except Permanent as error:
             await self._bury(msg, error.reason)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the table's last row: nothing may escape to the framework
             await self._our_bug(msg, error)
         else:
             self._count("done")

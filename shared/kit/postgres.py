@@ -5,13 +5,15 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import asyncpg
 
 from shared.kit.errors import Transient, Unusable
 from shared.kit.settings import DatabaseSettings
 
-Connection = asyncpg.pool.PoolConnectionProxy
+Connection: TypeAlias = Any
+"""A pooled asyncpg connection inside a transaction; the driver ships no types."""
 
 TRANSIENT = (
     OSError,
@@ -35,14 +37,15 @@ class Queries:
 
     def __init__(self, path: Path) -> None:
         parts = re.split(r"^-- name: (\w+)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        self._by_name = dict(zip(parts[1::2], (text.strip() for text in parts[2::2]), strict=True))
+        self._by_name: dict[str, str] = dict(zip(parts[1::2], (text.strip() for text in parts[2::2]), strict=True))
 
     def __getitem__(self, name: str) -> str:
         """The SQL text of a statement; KeyError for a name that is not in the file."""
         return self._by_name[name]
 
-    def __iter__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204  # an iterator over names
-        return iter(self._by_name)
+    def names(self) -> list[str]:
+        """Every statement's name."""
+        return list(self._by_name)
 
 
 @contextlib.asynccontextmanager

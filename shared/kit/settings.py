@@ -23,6 +23,7 @@ class _FileTwins(PydanticBaseSettingsSource):
     """Reads `HYPERCARE_X_FILE` for every field x. Giving both X and X_FILE is an error: never guess."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        del field
         name = f"{PREFIX}{field_name.upper()}"
         path = os.environ.get(f"{name}_FILE")  # noqa: TID251  # this is the one place
         if path is None:
@@ -72,10 +73,14 @@ class BusSettings(BaseSettings):
         return (init_settings, env_settings, _FileTwins(settings_cls))
 
 
+def _host_name() -> str:
+    return socket.gethostname().split(".", maxsplit=1)[0].lower()
+
+
 class ServiceSettings(BusSettings):
     """What every service needs to know."""
 
-    instance: str = Field(default_factory=lambda: socket.gethostname().split(".")[0].lower(), pattern=r"^[\w-]{1,63}$")
+    instance: str = Field(default_factory=_host_name, pattern=r"^[\w-]{1,63}$")
     """Which replica this is; unique among the replicas of a service that run at the same time."""
     ops_host: str = "127.0.0.1"
     ops_port: int = Field(default=0, ge=0, le=65535)

@@ -1,0 +1,161 @@
+"""Who does which partition: heartbeats in a bucket and the same computed assignment everywhere.
+
+No leases, no fencing: the recorded log makes two owners harmless (ADR 0001), assignment only saves work. A member is
+dead when its heartbeat has not moved for four successful looks in which our own heartbeat was stored and seen, so that
+an election of the bus moves nothing. A graceful stop says `leaving` and is believed at once.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from shared.contracts.streams import MEMBERS
+from shared.kit.bus import Publisher
+from shared.kit.errors import Transient
+from shared.kit.logging import get_logger
+from shared.values import Partition
+
+log = get_logger()
+
+BEAT_EVERY_S: Final = 0.5
+DEAD_AFTER_LOOKS: Final = 4
+
+
+@dataclass(frozen=True)
+class Beat:
+    """One heartbeat as stored."""
+
+    service: str
+    instance: str
+    nonce: str
+    count: int
+    group: str = ""
+    leaving: bool = False
+    facts: dict[str, str] = field(default_factory=dict)
+    """Where this replica is: `pid`, `ops` (URL), for people and for `hypercare status`."""
+
+
+async def read_members(client: Client, service: str = "*", *, timeout: float = 1.0) -> list[Beat]:
+    """The last heartbeat of every member that ever was, in one round trip. Raises Transient."""
+    inbox = client.new_inbox()
+    subscription = await client.subscribe(inbox)
+    try:
+        ask = json.dumps({"multi_last": [f"$KV.{MEMBERS.name}.{service}.*"]}).encode()
+        await client.publish(f"$JS.API.DIRECT.GET.{MEMBERS.stream}", ask, reply=inbox)
+        beats = []
+        async with asyncio.timeout(timeout):
+            while True:
+                msg = await subscription.next_msg(timeout=timeout)
+                status = (msg.headers or {}).get("Status")
+                if status in {"204", "404"}:  # end of the batch; nobody yet
+                    return beats
+                if status or not msg.data:
+                    raise Transient(f"cannot read the members: {status or 'no answer'}")
+                beats.append(_beat(json.loads(msg.data)))
+    except (NatsError, OSError, TimeoutError) as error:
+        raise Transient(f"cannot read the members: {error!r}") from error
+    finally:
+        with contextlib.suppress(NatsError):
+            await subscription.unsubscribe()
+
+
+def _beat(fields: dict[str, Any]) -> Beat:
+    return Beat(**{name: fields[name] for name in Beat.__dataclass_fields__ if name in fields})
+
+
+class Membership:
+    """Our own heartbeat, and who else is alive in our service (and group)."""
+
+    def __init__(self, client: Client, publisher: Publisher, me: Beat, *, beat_every_s: float = BEAT_EVERY_S) -> None:
+        self._client = client
+        self._publisher = publisher
+        self.me = me
+        self._every_s = beat_every_s
+        self._count = 0
+        self._still: dict[str, tuple[tuple[str, int], int]] = {}
+        self.alive: tuple[str, ...] = ()
+        self.changed = asyncio.Event()
+        self._left = False
+
+    async def run(self) -> None:
+        """Beat and look, twice a second, for ever."""
+        while not self._left:
+            try:
+                await self.beat()
+                await self.look()
+            except Transient as error:
+                log.warning("membership_delayed", reason=error.reason)
+            await asyncio.sleep(self._every_s)
+
+    async def beat(self, *, leaving: bool = False) -> None:
+        """Store one heartbeat; returns when the bus has it. Raises Transient."""
+        self._count += 1
+        body = json.dumps({**self.me.__dict__, "count": self._count, "leaving": leaving}).encode()
+        await self._publisher.publish_raw(
+            f"$KV.{MEMBERS.name}.{self.me.service}.{self.me.instance}", body, {}, give_up_s=0.0
+        )
+
+    async def look(self) -> None:
+        """One look at the others; it counts only when our own latest heartbeat is in it."""
+        beats = {beat.instance: beat for beat in await read_members(self._client, self.me.service)}
+        own = beats.get(self.me.instance)
+        if own is None or own.nonce != self.me.nonce or own.count != self._count:
+            return
+        alive = [beat.instance for beat in beats.values() if beat.group == self.me.group and self._is_alive(beat)]
+        self._announce(tuple(sorted(alive)))
+
+    def _is_alive(self, beat: Beat) -> bool:
+        position = (beat.nonce, beat.count)
+        last, looks = self._still.get(beat.instance, (None, DEAD_AFTER_LOOKS))
+        # A member seen for the first time must move once before it counts: it may have been dead for a week.
+        still = looks + 1 if position == last else (0 if last is not None else DEAD_AFTER_LOOKS)
+        self._still[beat.instance] = (position, still)
+        if beat.instance == self.me.instance:
+            return True
+        return not beat.leaving and still < DEAD_AFTER_LOOKS
+
+    def _announce(self, alive: tuple[str, ...]) -> None:
+        if alive != self.alive:
+            log.info("members_changed", alive=list(alive))
+            self.alive = alive
+            self.changed.set()
+
+    async def leave(self) -> None:
+        """Hand over at once; a bus that is away finds out by our silence."""
+        self._left = True
+        with contextlib.suppress(Transient):
+            await self.beat(leaving=True)
+
+    def mine(self, partitions: Iterable[Partition]) -> set[Partition]:
+        """The partitions that are ours by the current view; none before the first look that counts."""
+        return {p for p, owner in assign(sorted(partitions), self.alive).items() if owner == self.me.instance}
+
+
+def assign(partitions: Sequence[Partition], members: Sequence[str]) -> dict[Partition, str]:
+    """Bounded-load rendezvous hashing: the same everywhere, nobody has more than ceil(partitions / members).
+
+    When a member goes, only its partitions (and few others, for the bound) move.
+    """
+    if not members:
+        return {}
+    limit = math.ceil(len(partitions) / len(members))
+    load = dict.fromkeys(members, 0)
+    owners = {}
+    for partition in partitions:
+        ranked = sorted(members, key=lambda member: _weight(partition, member), reverse=True)
+        owner = next(member for member in ranked if load[member] < limit)
+        load[owner] += 1
+        owners[partition] = owner
+    return owners
+
+
+def _weight(partition: Partition, member: str) -> bytes:
+    return hashlib.blake2b(f"{partition}/{member}".encode(), digest_size=8).digest()

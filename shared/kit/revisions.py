@@ -1,0 +1,189 @@
+"""How a configuration reaches the services (ADR 0006).
+
+`apply` stores each service's slice in an object store of its own under its digest, moves one pointer in the bucket
+`config`, and waits until every running replica has answered *taken* or *refused, because*. A replica looks at the
+pointer once a second, swaps all or nothing, and keeps its last good slice.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.errors import KeyNotFoundError, ObjectNotFoundError
+
+from shared.contracts.streams import CONFIG, REVISIONS
+from shared.kit.errors import Refused, Transient
+from shared.kit.logging import get_logger
+from shared.kit.metrics import CONFIG_REVISION
+
+log = get_logger()
+
+POINTER: Final = "current"
+LOOK_EVERY_S: Final = 0.5
+
+BUS_FAULTS: Final = (NatsError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """Which revision is current, and the digest of each slice in it."""
+
+    revision: int
+    digests: dict[str, str]
+    applied_at: str = ""
+    applied_by: str = ""
+
+    def to_json(self) -> bytes:
+        """As stored."""
+        return json.dumps(self.__dict__, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Pointer":
+        """As read; unknown fields are ignored."""
+        fields = json.loads(data)
+        return cls(**{name: fields[name] for name in cls.__dataclass_fields__ if name in fields})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one replica made of a revision."""
+
+    service: str
+    instance: str
+    revision: int
+    taken: bool
+    because: str = ""
+
+
+async def read_pointer(js: JetStreamContext) -> Pointer | None:
+    """The current pointer, or None before the first apply. Raises Transient."""
+    try:
+        bucket = await js.key_value(CONFIG.name)
+        entry = await bucket.get(POINTER)
+    except KeyNotFoundError:
+        return None
+    except BUS_FAULTS as error:
+        raise Transient(f"cannot read the configuration pointer: {error!r}") from error
+    return Pointer.from_json(entry.value or b"{}")
+
+
+async def fetch_slice(js: JetStreamContext, name: str, digest: str) -> bytes:
+    """One slice by its digest. Raises Transient when the bus is away or the object has not arrived."""
+    try:
+        store = await js.object_store(REVISIONS[name].name)
+        found = await store.get(digest)
+    except ObjectNotFoundError as error:
+        raise Transient(f"slice {name} {digest[:12]} is not in the store") from error
+    except BUS_FAULTS as error:
+        raise Transient(f"cannot read slice {name}: {error!r}") from error
+    return found.data or b""
+
+
+async def store_slice(js: JetStreamContext, name: str, digest: str, data: bytes) -> None:
+    """Store one slice under its digest; storing it again changes nothing."""
+    store = await js.object_store(REVISIONS[name].name)
+    with contextlib.suppress(ObjectNotFoundError):
+        await store.get_info(digest)
+        return
+    await store.put(digest, data)
+
+
+async def move_pointer(js: JetStreamContext, digests: dict[str, str], *, at: str, by: str) -> Pointer:
+    """Make these slices the current revision. Raises Refused when somebody else applied at the same time."""
+    bucket = await js.key_value(CONFIG.name)
+    try:
+        entry = await bucket.get(POINTER)
+        last, revision = entry.revision or 0, Pointer.from_json(entry.value or b"{}").revision
+    except KeyNotFoundError:
+        last, revision = 0, 0
+    pointer = Pointer(revision + 1, digests, at, by)
+    try:
+        if last:
+            await bucket.update(POINTER, pointer.to_json(), last)
+        else:
+            await bucket.create(POINTER, pointer.to_json())
+    except NatsError as error:
+        raise Refused(f"somebody else applied a configuration at the same time: {error}") from error
+    return pointer
+
+
+async def read_answers(js: JetStreamContext) -> list[Answer]:
+    """Every replica's latest answer, also of replicas that are gone."""
+    bucket = await js.key_value(CONFIG.name)
+    answers = []
+    for key in [key for key in await bucket.keys() if key.startswith("answers.")]:
+        with contextlib.suppress(KeyNotFoundError):
+            entry = await bucket.get(key)
+            answers.append(Answer(**json.loads(entry.value or b"{}")))
+    return answers
+
+
+Take = Callable[[Pointer, bytes], Awaitable[None]]
+"""Swap to this slice, all or nothing; raise Refused with the reason to keep the last good one."""
+
+
+class Follower:
+    """Keeps one replica on the current revision."""
+
+    def __init__(self, js: JetStreamContext, service: str, instance: str, take: Take) -> None:
+        self._js = js
+        self._service = service
+        self._instance = instance
+        self._take = take
+        self.current: Pointer | None = None
+        self._refused: int | None = None
+        self._to_say: Answer | None = None
+
+    async def ready(self) -> str | None:
+        """A readiness check: a replica without a configuration is alive and not ready."""
+        if self.current is None:
+            return "no configuration taken yet; run `hypercare apply`"
+        if self._refused is not None:
+            return f"revision {self._refused} was refused; working by revision {self.current.revision}"
+        return None
+
+    async def follow_forever(self) -> None:
+        """Look at the pointer twice a second."""
+        while True:
+            try:
+                await self.look()
+            except Transient as error:
+                log.warning("config_delayed", reason=error.reason)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """Take the current revision if it is new, and say so. Raises Transient."""
+        await self._take_if_new()
+        if self._to_say is not None:
+            await self._say(self._to_say)
+            self._to_say = None
+
+    async def _take_if_new(self) -> None:
+        pointer = await read_pointer(self._js)
+        if pointer is None or pointer.revision in {self._refused, self.current and self.current.revision}:
+            return
+        data = await fetch_slice(self._js, self._service, pointer.digests[self._service])
+        try:
+            await self._take(pointer, data)
+        except Refused as refused:
+            self._refused = pointer.revision
+            log.warning("config_refused", revision=pointer.revision, reason=refused.reason)
+            self._to_say = Answer(self._service, self._instance, pointer.revision, taken=False, because=refused.reason)
+            return
+        self.current, self._refused = pointer, None
+        CONFIG_REVISION.set(pointer.revision)
+        self._to_say = Answer(self._service, self._instance, pointer.revision, taken=True)
+        log.info("config_taken", revision=pointer.revision)
+
+    async def _say(self, answer: Answer) -> None:
+        body: dict[str, Any] = dict(answer.__dict__)
+        try:
+            bucket = await self._js.key_value(CONFIG.name)
+            await bucket.put(f"answers.{self._service}.{self._instance}", json.dumps(body).encode())
+        except BUS_FAULTS as error:
+            raise Transient(f"cannot answer for revision {answer.revision}: {error!r}") from error

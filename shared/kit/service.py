@@ -1,0 +1,98 @@
+"""What every `__main__` does: settings, logging, bootstrap, run until a signal, drain."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import uvloop
+
+from shared.kit.errors import HypercareError, Unusable
+from shared.kit.logging import configure_logging, get_logger
+from shared.kit.settings import ServiceSettings, exit_unusable, load_settings
+
+log = get_logger()
+
+S = TypeVar("S", bound=ServiceSettings)
+Bootstrap = Callable[[S], AbstractAsyncContextManager["Running"]]
+
+
+@dataclass
+class Running:
+    """A started service: tasks that must never end by themselves, and what to do first when asked to stop."""
+
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    on_stop: list[Callable[[], None]] = field(default_factory=list)
+
+    def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        """Run something for the life of the service."""
+        task = asyncio.create_task(work, name=name)
+        self.tasks.append(task)
+        return task
+
+
+def run_service(service: str, settings_class: type[S], bootstrap: Bootstrap[S]) -> None:
+    """Run a service until SIGTERM or SIGINT; exit 2 with one readable message when it cannot start."""
+    try:
+        settings = load_settings(settings_class)
+        configure_logging(service, settings.instance, settings.log_level, settings.log_format)
+        uvloop.run(_run(service, settings, bootstrap))
+    except Unusable as error:
+        exit_unusable(error)
+
+
+async def _run(service: str, settings: S, bootstrap: Bootstrap[S]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    async with _until_stopped(stop, bootstrap(settings)) as running:
+        if running is None:
+            return
+        log.info("service_started", service=service)
+        await _wait(stop, running)
+        log.info("service_draining")
+        for hook in running.on_stop:
+            hook()
+    log.info("service_stopped")
+
+
+@contextlib.asynccontextmanager
+async def _until_stopped(
+    stop: asyncio.Event, started: AbstractAsyncContextManager[Running]
+) -> AsyncIterator[Running | None]:
+    """Enter the bootstrap, but give up when a signal comes first: the bus may be away for long."""
+    entering = asyncio.ensure_future(started.__aenter__())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({entering, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not entering.done():
+        entering.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await entering
+        yield None
+        return
+    stopping.cancel()
+    running = await entering
+    try:
+        yield running
+    finally:
+        for task in running.tasks:
+            task.cancel()
+        await asyncio.gather(*running.tasks, return_exceptions=True)
+        await started.__aexit__(None, None, None)
+
+
+async def _wait(stop: asyncio.Event, running: Running) -> None:
+    """Return on a signal; raise when a task that must never end has ended, so that the supervisor starts us anew."""
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({stopping, *running.tasks}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    for task in done - {stopping}:
+        if stop.is_set():
+            continue
+        error = task.exception() if not task.cancelled() else None
+        log.error("task_ended", task=task.get_name(), error=repr(error), exc_info=error)
+        raise HypercareError(f"task {task.get_name()} ended") from error
