@@ -1,0 +1,45 @@
+"""The configuration document (ADR 0006): everything a programme declares, in one set of files."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from shared.config.checks import Checks, Services
+from shared.config.people import Channels, Escalations, People
+from shared.config.rules import Rules
+from shared.config.types import Between, Duration, Id, Strict, Url, Zone
+from shared.config.workflow import Workflow
+from shared.values import DEFAULT_PARTITIONS, ID_PATTERN, Location
+
+
+class Evaluation(Strict):
+    """How the log is cut and how soon silence speaks; the defaults are right for nearly everybody."""
+
+    partitions: Annotated[int, Field(strict=True, ge=1, le=1024)] = DEFAULT_PARTITIONS
+    prober_grace: Annotated[Duration, AfterValidator(Between(timedelta(seconds=2), timedelta(hours=1)))] = timedelta(
+        seconds=10
+    )
+    """A location that sent no batch for this long is said to be down."""
+
+
+class Document(Strict):
+    """The whole configuration, checked: every reference in it leads somewhere."""
+
+    version: Literal[1]
+    programme: Id
+    timezone: Zone
+    public_url: Url
+    """Where people reach acknowledge links and pages."""
+    locations: Annotated[
+        tuple[Annotated[Location, Field(pattern=ID_PATTERN)], ...], Field(min_length=1, max_length=100)
+    ]
+    """Whose silence means "prober down"."""
+    services: Annotated[Services, Field(min_length=1)]
+    checks: Annotated[Checks, Field(min_length=1)]
+    rules: Rules = Field(default_factory=dict)
+    people: Annotated[People, Field(min_length=1)]
+    escalations: Annotated[Escalations, Field(min_length=1)]
+    channels: Channels = Channels()
+    workflow: Workflow = Workflow()
+    evaluation: Evaluation = Evaluation()

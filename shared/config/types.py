@@ -1,0 +1,263 @@
+"""The small types the document is made of: durations, thresholds with units, references to secrets, addresses."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from shared.values import ID_PATTERN, format_duration, parse_duration
+
+DURATION_PATTERN: Final = r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"
+THRESHOLD_PATTERN: Final = r"^-?\d+(\.\d+)?(ms|s|m|h|d|%|B|kB|MB|GB|KiB|MiB|GiB)?$"
+PHONE_PATTERN: Final = r"^\+[1-9][0-9]{6,14}$"
+EMAIL_PATTERN: Final = r"^[^@\s,;<>]+@[^@\s,;<>]+$"
+
+LONGEST: Final = timedelta(days=366)
+"""No clock, window or wait of a launch is longer; more is a typing mistake."""
+
+
+class Strict(BaseModel):
+    """A part of the document: unknown fields are errors, and nothing changes after it was read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+
+def _read_duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"needs a unit, like {value}s")  # noqa: TRY004  # pydantic turns only ValueError into our error
+    if not isinstance(value, str):
+        raise ValueError("must be a duration, like 500ms, 5s, 1m30s, 24h or 7d")  # noqa: TRY004  # as above
+    try:
+        duration = parse_duration(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError("must be a duration, like 500ms, 5s, 1m30s, 24h or 7d") from error
+    if duration > LONGEST:
+        raise ValueError(f"must be at most {format_duration(LONGEST)}")
+    return duration
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_read_duration),
+    PlainSerializer(format_duration, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "description": "A duration: 500ms, 5s, 1m30s, 24h"}),
+]
+"""At least 0, at most a year, in milliseconds; written `1m30s`."""
+
+
+@dataclass(frozen=True)
+class Between:
+    """Bounds of a duration, with words for people: `must be at least 1s`."""
+
+    least: timedelta = timedelta()
+    most: timedelta = LONGEST
+
+    def __call__(self, value: timedelta) -> timedelta:
+        """Return the value; raise ValueError outside the bounds (both allowed)."""
+        if value < self.least:
+            raise ValueError(f"must be at least {format_duration(self.least)}")
+        if value > self.most:
+            raise ValueError(f"must be at most {format_duration(self.most)}")
+        return value
+
+
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1000)]
+Flag = Annotated[bool, Field(strict=True)]
+Phone = Annotated[str, Field(pattern=PHONE_PATTERN)]
+Email = Annotated[str, Field(pattern=EMAIL_PATTERN, max_length=254)]
+
+
+def _check_url(value: str) -> str:
+    if re.search(r"[\s\x00-\x1f\x7f]", value):
+        raise ValueError("must be a URL without spaces or control characters")
+    try:
+        parts = urlsplit(value)
+        has_host = bool(parts.hostname) and parts.port != 0  # reading .port raises for one that is no number
+    except ValueError as error:
+        raise ValueError("must be a URL, like https://erp.example.org/health") from error
+    if parts.scheme not in {"http", "https"} or not has_host:
+        raise ValueError("must be an http:// or https:// URL with a host")
+    if "@" in parts.netloc:
+        raise ValueError("must not carry a user or password; send an Authorization header from env: or file:")
+    return value
+
+
+Url = Annotated[
+    str,
+    Field(max_length=2000),
+    AfterValidator(_check_url),
+    WithJsonSchema({"type": "string", "pattern": r"^(https?://|\$\{)", "description": "An http(s) address"}),
+]
+
+
+def _check_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, KeyError) as error:  # KeyError: ZoneInfoNotFoundError; OSError: a folder or too long
+        raise ValueError("is not a time zone; write one like Europe/Berlin") from error
+    return value
+
+
+Zone = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_check_zone)]
+
+
+class Unit(StrEnum):
+    """What a number read from an answer is measured in."""
+
+    MS = "ms"
+    S = "s"
+    PERCENT = "percent"
+    RATIO = "ratio"
+    BYTES = "bytes"
+    NUMBER = "number"
+
+
+_SUFFIXES: Final[dict[str, tuple[str, float]]] = {
+    **{
+        unit: ("time", factor) for unit, factor in {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}.items()
+    },
+    "%": ("share", 0.01),
+    **{unit: ("bytes", 1000.0**power) for power, unit in enumerate(("B", "kB", "MB", "GB"))},
+    **{unit: ("bytes", 1024.0**power) for power, unit in enumerate(("KiB", "MiB", "GiB"), start=1)},
+    "": ("number", 1.0),
+}
+_IN_UNIT: Final[dict[Unit, tuple[str, float, str]]] = {
+    Unit.MS: ("time", 0.001, "50ms"),
+    Unit.S: ("time", 1.0, "500ms or 2s"),
+    Unit.PERCENT: ("share", 0.01, "80%"),
+    Unit.RATIO: ("share", 1.0, "80%"),
+    Unit.BYTES: ("bytes", 1.0, "10MB"),
+    Unit.NUMBER: ("number", 1.0, "a plain number such as 42"),
+}
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A number with the unit it was written in: `500ms`, `80%`, `10MB`, `42`."""
+
+    text: str
+    number: float
+    suffix: str
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Read a threshold; raise ValueError for what is none."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError("must be a number with its unit, like 500ms, 80% or 42")  # noqa: TRY004  # for pydantic
+        text = str(value)
+        match = re.fullmatch(r"(-?\d{1,15}(?:\.\d{1,15})?)(ms|s|m|h|d|%|B|kB|MB|GB|KiB|MiB|GiB)?", text, re.ASCII)
+        if match is None:
+            raise ValueError("must be a number with its unit, like 500ms, 80% or 42")
+        return cls(text, float(match[1]), match[2] or "")
+
+    def measured_in(self, unit: Unit) -> float:
+        """Return the number in `unit`; raise ValueError when the two measure different things."""
+        kind, factor = _SUFFIXES[self.suffix]
+        wanted, divisor, example = _IN_UNIT[unit]
+        if kind != wanted:
+            raise ValueError(f"must be in the unit of what is measured ({unit}): write {example}")
+        # Twelve digits: 200ms over 0.001 is 200.00000000000003 in binary, and a threshold must be what was written.
+        return float(f"{self.number * factor / divisor:.12g}")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate from text or number; write back what was written."""
+        return core_schema.no_info_plain_validator_function(
+            cls.read, serialization=core_schema.plain_serializer_function_ser_schema(lambda one: one.text)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """For editors: a plain number, or text with a unit."""
+        return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": THRESHOLD_PATTERN}]}
+
+
+class SecretMissing(LookupError):  # noqa: N818  # a fact about the world, shown at apply; "Error" adds nothing
+    """A reference points to a variable that is not set or a file that cannot be read; says which, never the value."""
+
+
+@dataclass(frozen=True)
+class SecretRef:
+    """Where a secret is to be found when it is used: `env:NAME` or `file:/path`. Never the secret itself."""
+
+    source: Literal["env", "file", "literal"]
+    name: str
+    allows_literal: ClassVar[bool] = False
+
+    @property
+    def text(self) -> str:
+        """The reference as written; for a plain address (UrlRef) the address."""
+        return self.name if self.source == "literal" else f"{self.source}:{self.name}"
+
+    def resolve(self, environment: Mapping[str, str]) -> str:
+        """Return the secret, without the line end of a file. Raises SecretMissing."""
+        if self.source == "literal":
+            return self.name
+        if self.source == "env":
+            value = environment.get(self.name)
+        else:
+            try:
+                value = Path(self.name).read_text(encoding="utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                raise SecretMissing(f"{self.text}: {type(error).__name__}") from error
+        if not value:
+            raise SecretMissing(f"{self.text}: is not set or empty")
+        return value
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Read a reference; the error never repeats the value, which may be the secret."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            if re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]{0,127}", value, re.ASCII):
+                return cls("env", value[4:])
+            if re.fullmatch(r"file:/[^\x00-\x1f]{1,1000}", value):
+                return cls("file", value[5:])
+            if cls.allows_literal:
+                return cls("literal", _check_url(value))
+        raise ValueError("must be a reference, env:NAME or file:/path; a secret is never written here")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate from text; write the reference."""
+        return core_schema.no_info_plain_validator_function(
+            cls.read, serialization=core_schema.plain_serializer_function_ser_schema(lambda one: one.text)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """For editors: a pattern."""
+        pattern = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
+        return {"type": "string", "pattern": pattern if not cls.allows_literal else r"^(env:|file:/|https?://|\$\{)"}
+
+
+class UrlRef(SecretRef):
+    """An address that may be a secret: `env:NAME`, `file:/path`, or a plain http(s) URL."""
+
+    allows_literal: ClassVar[bool] = True
