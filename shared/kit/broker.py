@@ -30,6 +30,7 @@ from shared.contracts.base import type_in
 from shared.contracts.streams import Consumer
 from shared.kit.bus import Publisher, connect_options
 from shared.kit.clock import Clock
+from shared.kit.crash_points import reached
 from shared.kit.errors import Permanent, Transient
 from shared.kit.health import Health
 from shared.kit.logging import get_logger
@@ -88,7 +89,9 @@ class Settler:
         else:
             self._count("done")
             self._health.recovered(self._bug_name)
+            reached("ack.before")
             await msg.ack()
+            reached("ack.after")
         finally:
             structlog.contextvars.unbind_contextvars("subject", "stream_seq", "delivery")
 

@@ -22,6 +22,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from shared.contracts.base import Message, envelope
 from shared.contracts.streams import BUCKETS, CONFIG, CONSUMERS, STREAMS, Bucket, Consumer, Stream
+from shared.kit.crash_points import reached
 from shared.kit.errors import Transient, Unusable
 from shared.kit.logging import get_logger
 from shared.kit.settings import BusSettings
@@ -145,8 +146,11 @@ class Publisher:
             answer: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
             self._waiting[key] = answer
             try:
+                reached("publish.before")
                 await self._client.publish(subject, data, reply=self._prefix + key, headers=headers)
-                return await asyncio.wait_for(answer, self._answer_s)
+                stored = await asyncio.wait_for(answer, self._answer_s)
+                reached("publish.after")
+                return stored
             finally:
                 del self._waiting[key]
 

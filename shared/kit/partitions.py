@@ -50,7 +50,7 @@ async def read_members(client: Client, service: str = "*", *, timeout: float = 1
     try:
         ask = json.dumps({"multi_last": [f"$KV.{MEMBERS.name}.{service}.*"]}).encode()
         await client.publish(f"$JS.API.DIRECT.GET.{MEMBERS.stream}", ask, reply=inbox)
-        beats = []
+        beats: list[Beat] = []
         async with asyncio.timeout(timeout):
             while True:
                 msg = await subscription.next_msg(timeout=timeout)

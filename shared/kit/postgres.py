@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+from shared.kit.crash_points import reached
 from shared.kit.errors import Transient, Unusable
 from shared.kit.settings import DatabaseSettings
 
@@ -83,8 +84,11 @@ async def pool(settings: DatabaseSettings, schema: str) -> AsyncIterator[asyncpg
 async def transaction(db: asyncpg.Pool) -> AsyncIterator[Connection]:
     """One transaction; a database that is away, busy or shutting down is Transient."""
     try:
-        async with db.acquire(timeout=5) as connection, connection.transaction():
-            yield connection
+        async with db.acquire(timeout=5) as connection:
+            async with connection.transaction():
+                yield connection
+                reached("commit.before")
+            reached("commit.after")
     except TRANSIENT as error:
         raise Transient(f"database: {error!r}") from error
 
