@@ -1,0 +1,69 @@
+# Everything starts here: `make run` and `make test` install what they need into .venv and nowhere else.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null || echo .venv/bin/uv)
+RUN := .venv/bin/
+WORKERS ?= auto
+FAST := tests/unit tests/contract
+SLOW := tests/integration tests/component
+TESTS ?= $(FAST) $(SLOW)
+
+.PHONY: help
+help:  ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "hypercare needs Python 3.11 or newer (found $$($(PYTHON) -V)); give one by PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+# --inexact leaves uv itself alone where it came from pip into this same .venv.
+.venv/.synced: pyproject.toml uv.lock | $(filter .venv/bin/uv,$(UV))
+	$(UV) sync --locked --inexact --quiet --python "$$([ -x .venv/bin/python ] && echo .venv/bin/python || echo $(PYTHON))"
+	@touch $@
+
+.PHONY: setup
+setup: .venv/.synced  ## install everything into .venv
+
+.PHONY: run
+run: setup  ## start it all with the example ERP and the sinks, and stay up
+	$(RUN)hypercare up --example
+
+.PHONY: demo
+demo: setup  ## the same, told in the terminal one line a hop
+	$(RUN)hypercare demo
+
+.PHONY: static
+static: setup
+	$(RUN)ruff format --check .
+	$(RUN)ruff check .
+	$(RUN)mypy
+	$(RUN)lint-imports
+	$(RUN)python -m docs.generate --check
+
+.PHONY: check
+check: static  ## format, lint, types, import contracts, generated files, fast tests
+	$(RUN)pytest -n $(WORKERS) -q $(FAST)
+
+.PHONY: test
+test: setup  ## every test: unit, contract, integration, component
+	$(RUN)pytest -n $(WORKERS) -q $(TESTS)
+
+.PHONY: format
+format: setup  ## mend format and imports
+	$(RUN)ruff format .
+	$(RUN)ruff check --fix .
+
+.PHONY: docs
+docs: setup  ## generate the JSON Schemas, the AsyncAPI document and the configuration schema
+	$(RUN)python -m docs.generate
+
+.PHONY: bench
+bench: setup  ## measure; results with the machine go to standard output
+	$(RUN)python -m benchmarks.engine
+	$(RUN)python -m benchmarks.prober
+
+.PHONY: clean
+clean:  ## remove .venv and the data folder of `make run`
+	rm -rf .venv .hypercare
