@@ -1,0 +1,307 @@
+"""Twilio's Messages resource: create, fetch and list, Basic auth, its error shape, and signed status callbacks."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import date, datetime
+from email.utils import format_datetime
+from typing import Final
+from urllib.parse import parse_qsl
+
+import httpx
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from cli.drill.behaviour import Behaviour, Mode, Wire
+from cli.drill.desk import REFUSALS, Desk, ack_url_in
+from cli.drill.sms_text import segments
+from cli.drill.store import Arrival, Channel, Journal
+from shared.values import stable_id
+
+_API: Final = "/2010-04-01/Accounts/{account}"
+_E164: Final = re.compile(r"\+[1-9]\d{1,14}")
+_MAX_BODY: Final = 1600
+_PAGE: Final = 50
+_CALLBACK_TIMEOUT_S: Final = 5.0
+_BETWEEN_STATES_S: Final = 0.05
+_UNREACHABLE: Final = 30003
+_DELIVERED: Final = ("queued", "sent", "delivered")
+_UNDELIVERED: Final = ("queued", "sent", "undelivered")
+
+
+class Sms(BaseModel):
+    """A message resource as the sink keeps it; the newest line of a sid in the journal counts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sid: str
+    account: str
+    to: str
+    sender: str | None
+    service: str | None
+    body: str
+    status: str = "queued"
+    error_code: int | None = None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    sent_at: AwareDatetime | None = None
+
+    def resource(self) -> dict[str, object]:
+        """Return the JSON document Twilio describes this message with."""
+        uri = f"{_API.format(account=self.account)}/Messages/{self.sid}"
+        return {
+            "account_sid": self.account,
+            "api_version": "2010-04-01",
+            "body": self.body,
+            "date_created": _rfc2822(self.created_at),
+            "date_sent": _rfc2822(self.sent_at),
+            "date_updated": _rfc2822(self.updated_at),
+            "direction": "outbound-api",
+            "error_code": self.error_code,
+            "error_message": "Unreachable destination handset" if self.error_code == _UNREACHABLE else None,
+            "from": self.sender,
+            "messaging_service_sid": self.service,
+            "num_media": "0",
+            "num_segments": str(segments(self.body)),
+            "price": None,
+            "price_unit": "USD",
+            "sid": self.sid,
+            "status": self.status,
+            "subresource_uris": {"media": f"{uri}/Media.json"},
+            "to": self.to,
+            "uri": f"{uri}.json",
+        }
+
+
+class TwilioSink:
+    """Its routes, its messages and the callbacks on their way."""
+
+    def __init__(self, desk: Desk, journal: Journal) -> None:
+        self._desk, self._journal = desk, journal
+        self._by_sid: dict[str, Sms] = {}
+        for line in journal.lines_at_open:
+            sms = Sms.model_validate_json(line)
+            self._by_sid[sms.sid] = sms
+        self._reports: set[asyncio.Task[None]] = set()
+
+    def routes(self) -> list[Route]:
+        """Return what it answers to."""
+        return [
+            Route(f"{_API}/Messages.json", self.create, methods=["POST"]),
+            Route(f"{_API}/Messages.json", self.index, methods=["GET"]),
+            Route(f"{_API}/Messages/{{sid}}.json", self.fetch, methods=["GET"]),
+        ]
+
+    async def stop(self) -> None:
+        """Give up the callbacks that are still to be sent; their messages keep the state they have."""
+        for report in self._reports:
+            report.cancel()
+        await asyncio.gather(*self._reports, return_exceptions=True)
+
+    async def create(self, request: Request) -> Response:
+        """Take a message, answer `queued`, and report its way to the status callback afterwards."""
+        form = dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
+        now, account = self._desk.clock.now(), request.path_params["account"]
+        token = _token(request)
+        if token is None:
+            return _error(401, 20003, "Authenticate")
+        behaviour = self._desk.take(Wire.TWILIO, form.get("To", ""))
+        refusal = _refused_as_told(behaviour, form) or _invalid(form)
+        if refusal is not None:
+            return refusal
+        sms = self._keep(_sms(account, form, now))
+        self._desk.store.add(_arrival(sms, request, delivered=behaviour.mode is not Mode.LIE))
+        self._start_report(sms, form.get("StatusCallback"), token, behaviour)
+        return await self._desk.answer(request, behaviour, JSONResponse(sms.resource(), 201))
+
+    async def fetch(self, request: Request) -> Response:
+        """Return one message with the state it has now."""
+        if _token(request) is None:
+            return _error(401, 20003, "Authenticate")
+        sms = self._by_sid.get(request.path_params["sid"])
+        if sms is None or sms.account != request.path_params["account"]:
+            return _error(404, 20404, f"The requested resource {request.url.path} was not found")
+        return JSONResponse(sms.resource())
+
+    async def index(self, request: Request) -> Response:
+        """List messages, newest first, by To, From and DateSent (a day in UTC; also `DateSent>` and `DateSent<`)."""
+        if _token(request) is None:
+            return _error(401, 20003, "Authenticate")
+        query = request.query_params
+        try:
+            size = min(max(int(query.get("PageSize", _PAGE)), 1), 1000)
+            days = {name: date.fromisoformat(query[name][:10]) for name in query if name.startswith("DateSent")}
+        except ValueError:
+            return _error(400, 20001, "Invalid parameter")
+        mine = [s for s in reversed(self._by_sid.values()) if s.account == request.path_params["account"]]
+        found = [s for s in mine if _matches(s, query.get("To"), query.get("From"), days)][:size]
+        first = f"{request.url.path}?{request.url.query}"
+        return JSONResponse(
+            {
+                "messages": [s.resource() for s in found],
+                "page": 0,
+                "page_size": size,
+                "start": 0,
+                "end": max(0, len(found) - 1),
+                "uri": first,
+                "first_page_uri": first,
+                "next_page_uri": None,
+                "previous_page_uri": None,
+            }
+        )
+
+    def _keep(self, sms: Sms) -> Sms:
+        self._journal.append(sms.model_dump_json())
+        self._by_sid[sms.sid] = sms
+        return sms
+
+    def _start_report(self, sms: Sms, callback: str | None, token: str, behaviour: Behaviour) -> None:
+        lies = behaviour.mode is Mode.LIE
+        if lies and behaviour.code == 0:
+            return
+        error = behaviour.number(_UNREACHABLE) if lies else None
+        task = asyncio.create_task(self._report(sms, callback, token, error))
+        self._reports.add(task)
+        task.add_done_callback(self._reports.discard)
+
+    async def _report(self, sms: Sms, callback: str | None, token: str, error: int | None) -> None:
+        """Move the message through its states, telling the callback each one, in order."""
+        async with httpx.AsyncClient(timeout=_CALLBACK_TIMEOUT_S, trust_env=False) as client:
+            for status in _DELIVERED if error is None else _UNDELIVERED:
+                now = self._desk.clock.now()
+                changed: dict[str, object] = {"status": status, "updated_at": now}
+                if status == "sent":
+                    changed["sent_at"] = now
+                if status == "undelivered":
+                    changed["error_code"] = error
+                sms = self._keep(sms.model_copy(update=changed))
+                if callback:
+                    await _call_back(client, callback, sms, token)
+                await asyncio.sleep(_BETWEEN_STATES_S)
+
+
+async def _call_back(client: httpx.AsyncClient, url: str, sms: Sms, token: str) -> None:
+    """POST one state. Like Twilio's default: once more where no connection could be made, and otherwise never again."""
+    params = {
+        "AccountSid": sms.account,
+        "ApiVersion": "2010-04-01",
+        "From": sms.sender or "",
+        "MessageSid": sms.sid,
+        "MessageStatus": sms.status,
+        "SmsSid": sms.sid,
+        "SmsStatus": sms.status,
+        "To": sms.to,
+    }
+    if sms.error_code is not None:
+        params["ErrorCode"] = str(sms.error_code)
+    headers = {"X-Twilio-Signature": signature(url, params, token), "User-Agent": "TwilioProxy/1.1"}
+    for last in (False, True):
+        try:
+            await client.post(url, data=params, headers=headers)
+        except httpx.ConnectError:
+            if last:
+                return
+        except httpx.HTTPError:
+            return  # whether the other side took it is its own affair: the state can be fetched
+        else:
+            return
+
+
+def signature(url: str, params: dict[str, str], token: str) -> str:
+    """Sign a callback as Twilio does: base64 HMAC-SHA1 over the URL and the sorted names and values, unglued."""
+    signed = url + "".join(name + params[name] for name in sorted(params))
+    return base64.b64encode(hmac.new(token.encode(), signed.encode(), hashlib.sha1).digest()).decode()
+
+
+def _token(request: Request) -> str | None:
+    """Return the password of the Basic credentials for this account, or None where they are missing or another's."""
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    try:
+        user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    good = scheme.lower() == "basic" and colon and user == request.path_params["account"] and password
+    return password if good else None
+
+
+def _refused_as_told(behaviour: Behaviour, form: dict[str, str]) -> Response | None:
+    if behaviour.mode not in REFUSALS:
+        return None
+    if behaviour.mode is Mode.THROTTLE:
+        refusal = _error(429, behaviour.number(20429), "Too Many Requests")
+        refusal.headers["Retry-After"] = str(behaviour.retry_after_s)
+        return refusal
+    if behaviour.mode is Mode.FAIL:
+        return _error(500, behaviour.number(20500), "An internal server error has occurred")
+    return _error(400, behaviour.number(21211), f"Invalid 'To' Phone Number: {form.get('To', '')}")
+
+
+def _invalid(form: dict[str, str]) -> Response | None:
+    """Return the error for a message nobody could send, or None."""
+    to, body = form.get("To", ""), form.get("Body", "")
+    if not to:
+        return _error(400, 21604, "A 'To' phone number is required.")
+    if not _E164.fullmatch(to):
+        return _error(400, 21211, f"Invalid 'To' Phone Number: {to}")
+    if not (form.get("From") or form.get("MessagingServiceSid")):
+        return _error(400, 21603, "A 'From' phone number is required.")
+    if not body:
+        return _error(400, 21602, "Message body is required.")
+    if len(body) > _MAX_BODY:
+        return _error(400, 21617, "The concatenated message body exceeds the 1600 character limit.")
+    return None
+
+
+def _error(status: int, code: int, message: str) -> JSONResponse:
+    more_info = f"https://www.twilio.com/docs/errors/{code}"
+    return JSONResponse({"code": code, "message": message, "more_info": more_info, "status": status}, status)
+
+
+def _sms(account: str, form: dict[str, str], now: datetime) -> Sms:
+    return Sms(
+        sid=f"SM{secrets.token_hex(16)}",
+        account=account,
+        to=form["To"],
+        sender=form.get("From"),
+        service=form.get("MessagingServiceSid"),
+        body=form["Body"],
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _arrival(sms: Sms, request: Request, *, delivered: bool) -> Arrival:
+    return Arrival(
+        at=sms.created_at,
+        channel=Channel.SMS,
+        to=sms.to,
+        sender=sms.sender or sms.service or "",
+        text=sms.body,
+        ack_url=ack_url_in(sms.body),
+        message_id=sms.sid,
+        headers={"User-Agent": request.headers.get("User-Agent", "")},
+        same_as=stable_id(sms.to, sms.body),
+        delivered=delivered,
+    )
+
+
+def _matches(sms: Sms, to: str | None, sender: str | None, days: dict[str, date]) -> bool:
+    """Say whether a message is asked for; one not sent yet counts with the day it was created."""
+    day = (sms.sent_at or sms.created_at).date()
+    return (
+        to in {None, sms.to}
+        and sender in {None, sms.sender}
+        and day == days.get("DateSent", day)
+        and day >= days.get("DateSent>", day)
+        and day <= days.get("DateSent<", day)
+    )
+
+
+def _rfc2822(at: datetime | None) -> str | None:
+    return None if at is None else format_datetime(at)

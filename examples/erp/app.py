@@ -1,0 +1,292 @@
+"""A small ERP to be watched, and to be broken on purpose: `python -m examples.erp.app --port 3001`.
+
+It answers on two ports: the ERP itself, and a switchboard for people who drill. The switchboard is apart because
+`refuse` closes the ERP's listening socket: who connects then is really refused, not answered by an error page.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import uvicorn
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from examples.erp.shop import Answered, Machine, Shop, percentile
+from shared.kit.clock import SystemClock
+
+_SLOW_MS: Final = 1500
+_SHOPPING_EVERY_S: Final = 0.2
+_LOOKUPS_EACH_TIME: Final = 10
+_LOCK_SHARE: Final = 0.1
+
+
+class Mode(StrEnum):
+    """How the ERP is: well; answering late; answering 500; accepting and never answering; not even listening."""
+
+    HEALTHY = "healthy"
+    SLOW = "slow"
+    ERRORS = "errors"
+    HANG = "hang"
+    REFUSE = "refuse"
+
+
+class Switch(BaseModel):
+    """What the switchboard takes and shows. delay_ms: how late `slow` answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Mode
+    delay_ms: int = Field(default=_SLOW_MS, ge=0, le=120_000)
+
+
+class Listener:
+    """uvicorn's HTTP protocol on one port that can be closed and opened again, with all its connections, at once."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        self._config = uvicorn.Config(app, http=H11Protocol, ws="none", lifespan="off", log_config=None)
+        self._config.load()
+        self._state = ServerState()
+        self._server: asyncio.Server | None = None
+        # Bound and never listening, it keeps the port ours while `refuse` has closed the other one.
+        self._keeper = _bound(host, port)
+        self.host, self.port = host, int(self._keeper.getsockname()[1])
+
+    async def open(self) -> None:
+        """Accept connections; does nothing where it does already."""
+        if self._server is None:
+            self._server = await asyncio.get_running_loop().create_server(
+                lambda: H11Protocol(config=self._config, server_state=self._state, app_state={}),
+                sock=_bound(self.host, self.port),
+            )
+
+    async def close(self) -> None:
+        """Stop listening and hang up on everybody."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Close all connections without a word, and wait until whoever answered them has noticed."""
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        if self._state.tasks:
+            await asyncio.wait(list(self._state.tasks))
+
+    async def end(self) -> None:
+        """Close for good and give the port back."""
+        await self.close()
+        self._keeper.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "darwin":  # there the keeper and the listener share a port only like this
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"port {port} on {host}: {error.strerror}") from error
+    return sock
+
+
+@dataclass
+class Erp:
+    """The ERP's state: how it has been told to be, and what it measured."""
+
+    switch: Switch = field(default_factory=lambda: Switch(mode=Mode.HEALTHY))
+    shop: Shop = field(default_factory=Shop)
+    answered: Answered = field(default_factory=Answered)
+    machine: Machine = field(default_factory=Machine)
+
+    async def go_shopping(self) -> None:
+        """Look up orders for ever; while the ERP is slow, the database waits for locks too."""
+        while True:
+            lock_wait_s = self.switch.delay_ms / 1000 * _LOCK_SHARE if self.switch.mode is Mode.SLOW else 0.0
+            self.shop.look_up(_LOOKUPS_EACH_TIME, lock_wait_s)
+            await asyncio.sleep(_SHOPPING_EVERY_S)
+
+    def health(self) -> dict[str, object]:
+        """Whether the ERP can do its work."""
+        return {"status": "ok", "uptime_s": round(time.monotonic() - self.answered.started_at, 1)}
+
+    def db_status(self) -> dict[str, object]:
+        """How fast the database answers."""
+        took = list(self.shop.query_ms)
+        p50, p95 = _rounded(percentile(took, 0.5)), _rounded(percentile(took, 0.95))
+        return {"status": "ok", "query_p50_ms": p50, "query_p95_ms": p95, "queries": len(took)}
+
+    def metrics(self) -> dict[str, object]:
+        """What the machine and the cache are doing."""
+        return {
+            "cache": {"hit_rate": _rounded(self.shop.hit_rate_percent())},
+            "error_rate_percent": _rounded(self.answered.error_rate_percent()),
+            "memory": {"used_percent": _rounded(self.machine.memory_percent())},
+            "cpu": {"used_percent": _rounded(self.machine.cpu_percent())},
+            "disk": {"used_percent": _rounded(self.machine.disk_percent())},
+        }
+
+    def performance(self) -> dict[str, object]:
+        """How long this ERP's answers took, and how many it gives a second."""
+        took = self.answered.took_ms()
+        shares = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
+        found: dict[str, object] = {name: _rounded(percentile(took, share)) for name, share in shares.items()}
+        return found | {"throughput": _rounded(self.answered.per_second())}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def erp_app(erp: Erp) -> Starlette:
+    """Return the ERP's pages, each of which is as well as the switch says."""
+
+    def page(say: Callable[[], dict[str, object]]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            began = time.perf_counter()
+            response = await _as_switched(request, erp.switch, say)
+            if not await request.is_disconnected():
+                erp.answered.add((time.perf_counter() - began) * 1000, ok=response.status_code < 500)  # noqa: PLR2004
+            return response
+
+        return answer
+
+    says = {
+        "/health": erp.health,
+        "/api/db-status": erp.db_status,
+        "/api/metrics": erp.metrics,
+        "/api/performance": erp.performance,
+    }
+    return Starlette(routes=[Route(path, page(say)) for path, say in says.items()])
+
+
+async def _as_switched(request: Request, switch: Switch, say: Callable[[], dict[str, object]]) -> Response:
+    if switch.mode is Mode.SLOW:
+        await _until_gone(request, switch.delay_ms / 1000)
+    elif switch.mode is Mode.HANG:
+        await _until_gone(request, None)
+    elif switch.mode is Mode.ERRORS:
+        return JSONResponse({"status": "error", "error": "the order book is not reachable"}, 500)
+    return JSONResponse(say())
+
+
+async def _until_gone(request: Request, at_most_s: float | None) -> None:
+    """Wait so long (None: without end), or until the client has gone or been hung up on."""
+    try:
+        async with asyncio.timeout(at_most_s):
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return
+
+
+def switchboard_app(erp: Erp, listener: Listener) -> Starlette:
+    """Return `GET /switch` and `PUT /switch`; the latter answers when the change has taken effect."""
+    turning = asyncio.Lock()
+
+    async def show(_request: Request) -> Response:
+        return JSONResponse(erp.switch.model_dump(mode="json"))
+
+    async def turn(request: Request) -> Response:
+        try:
+            wanted = Switch.model_validate_json(await request.body())
+        except ValidationError as error:
+            return JSONResponse({"error": "; ".join(f"{e['loc']}: {e['msg']}" for e in error.errors())}, 422)
+        async with turning:
+            before, erp.switch = erp.switch, wanted
+            await _take_effect(listener, before.mode, wanted.mode)
+        at = SystemClock().now().isoformat()
+        _say("mode_changed", at=at, mode=wanted.mode, was=before.mode, delay_ms=wanted.delay_ms)
+        return JSONResponse(wanted.model_dump(mode="json"))
+
+    return Starlette(routes=[Route("/switch", show, methods=["GET"]), Route("/switch", turn, methods=["PUT"])])
+
+
+async def _take_effect(listener: Listener, before: Mode, wanted: Mode) -> None:
+    if wanted is Mode.REFUSE:
+        await listener.close()
+        return
+    if before is Mode.HANG and wanted is not Mode.HANG:
+        await listener.hang_up()
+    await listener.open()
+
+
+def _say(event: str, **fields: object) -> None:
+    print(json.dumps({"event": event, **fields}), flush=True)  # noqa: T201  # its log: one JSON line on standard output
+
+
+@dataclass(frozen=True)
+class Running:
+    """Where the ERP and its switchboard answer."""
+
+    url: str
+    admin_url: str
+
+
+@asynccontextmanager
+async def running(host: str, port: int, admin_port: int = 0) -> AsyncIterator[Running]:
+    """Run the ERP in this event loop (port 0: a free one). Raises OSError, naming the port, where one is taken."""
+    erp = Erp()
+    listener = Listener(erp_app(erp), host, port)
+    try:
+        switchboard = Listener(switchboard_app(erp, listener), "127.0.0.1", admin_port)
+    except OSError:
+        await listener.end()
+        raise
+    shopping = asyncio.create_task(erp.go_shopping())
+    try:
+        await listener.open()
+        await switchboard.open()
+        shown = f"[{host}]" if ":" in host else host
+        yield Running(f"http://{shown}:{listener.port}", f"http://127.0.0.1:{switchboard.port}")
+    finally:
+        shopping.cancel()
+        await listener.end()
+        await switchboard.end()
+
+
+async def serve(host: str, port: int, admin_port: int) -> None:
+    """Run the ERP until SIGTERM or SIGINT; the first line of output says where it is."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(host, port, admin_port) as erp:
+        _say("erp_ready", url=erp.url, admin_url=erp.admin_url)
+        await stop.wait()
+
+
+def main() -> int:
+    """Read the command line and run; 1 with one readable line where a port is taken."""
+    parser = argparse.ArgumentParser(prog="python -m examples.erp.app", description="A small ERP that can be broken.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=3001, help="0: a free one")
+    parser.add_argument("--admin-port", type=int, default=0, help="the switchboard, on 127.0.0.1 only; 0: a free one")
+    given = parser.parse_args()
+    try:
+        asyncio.run(serve(given.host, given.port, given.admin_port))
+    except OSError as error:
+        print(f"erp: {error}", file=sys.stderr)  # noqa: T201  # the one line a person needs
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
