@@ -1,6 +1,10 @@
 """The configuration: one declarative set of documents, read strictly, cut into a slice per service (ADR 0006)."""
 
+from shared.config.difference import Change, difference
+from shared.config.errors import ConfigError, ConfigErrors
 from shared.config.model import Document
+from shared.config.reading import load, parse
+from shared.config.schema import json_schema
 from shared.config.slice_models import (
     ConsoleSlice,
     EvaluatorSlice,
@@ -14,6 +18,9 @@ from shared.config.types import SecretMissing, SecretRef, UrlRef
 
 __all__ = [
     "SLICE_TYPES",
+    "Change",
+    "ConfigError",
+    "ConfigErrors",
     "ConsoleSlice",
     "Document",
     "EvaluatorSlice",
@@ -24,6 +31,10 @@ __all__ = [
     "SecretRef",
     "Slice",
     "UrlRef",
+    "difference",
+    "json_schema",
+    "load",
+    "parse",
     "partition_spread",
     "slices",
 ]

@@ -95,7 +95,7 @@ class JsonExpectation(Strict):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "JsonExpectation":
-        given = sorted((self.model_fields_set - {"path"}))
+        given = sorted(self.model_fields_set - {"path"})
         if len(given) != 1:
             raise ValueError("needs exactly one of is, matches, above, below")
         return self

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,7 +16,6 @@ from shared.config.types import (
     Phone,
     SecretRef,
     Strict,
-    Text,
     Url,
     UrlRef,
     Zone,

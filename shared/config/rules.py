@@ -78,10 +78,10 @@ Margin = Annotated[
 
 
 class Clear(Strict):
-    """When a breach is over, if it should take more than the condition no longer being true. One of:
+    """When a breach is over, if it should take more than the condition no longer being true.
 
-    ok_in_a_row: this many good samples in a row (rules on `failed`); margin: the value must be this much better than the
-    threshold it crossed (rules on windows); for: the condition must have been false this long.
+    One of ok_in_a_row: this many good samples in a row (rules on `failed`); margin: the value must be this much better
+    than the threshold it crossed (rules on windows); for: the condition must have been false this long.
     """
 
     ok_in_a_row: Count | None = None

@@ -165,7 +165,7 @@ def _window(rule: Rule, check: Check) -> WindowCondition | None:
     if window is None:
         return None
     return WindowCondition(
-        aggregate=cast(Literal["mean", "min", "max", "p50", "p95", "p99"], rule.condition.value),
+        aggregate=cast("Literal['mean', 'min', 'max', 'p50', 'p95', 'p99']", rule.condition.value),
         of=window.of,
         unit=check.units[window.of],
         over=window.over,

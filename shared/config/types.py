@@ -38,7 +38,7 @@ LONGEST: Final = timedelta(days=366)
 class Strict(BaseModel):
     """A part of the document: unknown fields are errors, and nothing changes after it was read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 def _read_duration(value: object) -> timedelta:
@@ -197,7 +197,7 @@ class Threshold:
         return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": THRESHOLD_PATTERN}]}
 
 
-class SecretMissing(LookupError):  # noqa: N818  # a fact about the world, shown at apply; "Error" adds nothing
+class SecretMissing(LookupError):  # a fact about the world, shown at apply; "Error" adds nothing
     """A reference points to a variable that is not set or a file that cannot be read; says which, never the value."""
 
 
