@@ -41,7 +41,8 @@ def _reads_bucket(bucket: Bucket) -> tuple[str, ...]:
         f"$JS.API.DIRECT.GET.{bucket.stream}.>",
         f"$JS.API.STREAM.MSG.GET.{bucket.stream}",
     )
-    return (*rights, *_own_consumers(bucket.stream)) if bucket.is_objects else rights
+    # nats-py looks an object's chunks up by their subject: it may learn the names of streams, nothing in them.
+    return (*rights, "$JS.API.STREAM.NAMES", *_own_consumers(bucket.stream)) if bucket.is_objects else rights
 
 
 def _writes_bucket(bucket: Bucket, keys: str = ">") -> tuple[str, ...]:
@@ -54,6 +55,7 @@ def _own_consumers(stream: str) -> tuple[str, ...]:
     """What reading a stream with short-lived consumers of one's own takes."""
     return (
         f"$JS.API.STREAM.INFO.{stream}",
+        f"$JS.API.CONSUMER.CREATE.{stream}",
         f"$JS.API.CONSUMER.CREATE.{stream}.>",
         f"$JS.API.CONSUMER.INFO.{stream}.*",
         f"$JS.API.CONSUMER.DELETE.{stream}.*",
