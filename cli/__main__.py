@@ -1,4 +1,38 @@
-import sys
+"""`hypercare`: the operator's commands, one module each. Modules import what is heavy inside their functions."""
+
+import typer
+
+from cli import configuration, dead, demo, incident, init, migrate, page, status, token, up
+from cli.drill import commands as drill
+
+app = typer.Typer(
+    name="hypercare",
+    help="Watches a system after go-live, runs its incidents stage by stage, proves that every page arrived.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="Start with: hypercare init https://erp.example.org/health, then hypercare up",
+)
+
+app.command("up", epilog="Example: hypercare up -f hypercare.yaml --scale evaluator=2")(up.up)
+app.command("demo", epilog="Example: hypercare demo --once --json story.json")(demo.demo)
+app.command("init", epilog="Example: hypercare init https://erp.example.org/health")(init.init)
+app.command("validate", epilog="Example: hypercare validate hypercare.yaml")(configuration.validate)
+app.command("plan", epilog="Example: hypercare plan hypercare.yaml")(configuration.plan)
+app.command("apply", epilog="Example: hypercare apply hypercare.yaml")(configuration.apply)
+app.command("status", epilog="Example: hypercare status --json")(status.status)
+app.command("migrate", epilog="Example: hypercare migrate")(migrate.migrate)
+app.add_typer(incident.app)
+app.add_typer(page.app)
+app.add_typer(dead.app)
+app.add_typer(token.app)
+app.add_typer(drill.app)
+
 
 def main() -> None:
-    sys.exit("not yet")
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""`validate`, `plan`, `apply`: from a file a person wrote to a revision every service has taken."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cli.system import (
+    DEFAULT_DATA,
+    EXIT_BAD_INPUT,
+    EXIT_NOT_DONE,
+    AsJson,
+    Data,
+    admin_bus,
+    find_system,
+    read_runtime,
+    run,
+    show,
+)
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.js import JetStreamContext
+
+    from shared.config import Document
+    from shared.kit.partitions import Beat
+    from shared.kit.revisions import Answer, Pointer
+
+File = Annotated[Path, typer.Argument(help="The configuration.", show_default=True)]
+DEFAULT_FILE: Final = Path("hypercare.yaml")
+ANSWER_WITHIN_S: Final = 15.0
+
+
+def load_or_leave(file: Path, *, as_json: bool = False, variables: dict[str, str] | None = None) -> "Document":
+    """Read a configuration; every mistake is printed with its place, exit code 2."""
+    from shared.config import ConfigErrors, load
+    from shared.kit.settings import environment
+
+    try:
+        return load(file, {**environment(), **(variables or {})})
+    except ConfigErrors as problems:
+        if as_json:
+            typer.echo(json.dumps({"valid": False, "errors": [vars(e) for e in problems.errors]}, indent=2))
+        else:
+            for error in problems.errors:
+                typer.echo(str(error), err=True)
+            typer.echo(f"hypercare: {len(problems.errors)} mistakes in {file}; nothing was changed", err=True)
+        raise typer.Exit(EXIT_BAD_INPUT) from None
+
+
+def validate(*, file: File = DEFAULT_FILE, as_json: AsJson = False) -> None:
+    """Check a configuration and print every mistake with file, line and column."""
+    document = load_or_leave(file, as_json=as_json)
+    counts = {name: len(getattr(document, name)) for name in ("services", "checks", "rules", "people", "escalations")}
+    words = ", ".join(f"{count} {name}" for name, count in counts.items())
+    show({"valid": True, **counts}, as_json=as_json, text=lambda: f"{file} is valid: {words}")
+
+
+def plan(*, file: File = DEFAULT_FILE, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Show what `apply` would change, and how the services spread over partitions."""
+    document = load_or_leave(file, as_json=as_json, variables=own_variables(data))
+    old = run(_running_document(data))
+    from shared.config import difference, partition_spread
+
+    changes = difference(old, document)
+    spread = {str(p): services for p, services in sorted(partition_spread(document).items())}
+
+    def words() -> str:
+        lines = [str(change) for change in changes] or ["nothing would change"]
+        lines += ["", "partitions:", *(f"  {p}: {', '.join(services)}" for p, services in spread.items())]
+        return "\n".join(lines)
+
+    show({"changes": [vars(c) for c in changes], "partitions": spread}, as_json=as_json, text=words)
+
+
+def apply(*, file: File = DEFAULT_FILE, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Make a configuration current and wait until every running service has taken or refused it."""
+    document = load_or_leave(file, as_json=as_json, variables=own_variables(data))
+    applied = run(_apply(data, document))
+
+    def words() -> str:
+        head = f"revision {applied.revision}" + ("" if applied.is_new else " is already current")
+        lines = [f"  {who}: {what}" for who, what in sorted(applied.answers.items())]
+        return "\n".join([head, *lines])
+
+    show(vars(applied), as_json=as_json, text=words)
+    if not applied.is_taken:
+        raise typer.Exit(EXIT_NOT_DONE)
+
+
+def own_variables(data: Path) -> dict[str, str]:
+    """`${HYPERCARE_URL}` and the example's own variables are what `hypercare up` gave them."""
+    variables: dict[str, str] = read_runtime(data).get("variables", {})
+    return variables
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of an apply. `answers`: replica -> `taken`, `refused, because …`, `silent`."""
+
+    revision: int
+    is_new: bool
+    answers: dict[str, str]
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether every running replica works by it now."""
+        return all(answer == "taken" for answer in self.answers.values())
+
+
+async def _running_document(data: Path) -> "Document | None":
+    from shared.config import Document
+    from shared.kit.revisions import fetch_slice, read_pointer
+
+    async with admin_bus(find_system(data)) as client:
+        js = client.jetstream()
+        pointer = await read_pointer(js)
+        if pointer is None:
+            return None
+        return Document.model_validate_json(await fetch_slice(js, "document", pointer.digests["document"]))
+
+
+async def _apply(data: Path, document: "Document") -> Applied:
+    async with admin_bus(find_system(data)) as client:
+        pointer, is_new = await make_current(client.jetstream(), document)
+        return Applied(pointer.revision, is_new, await wait_for_answers(client, pointer.revision))
+
+
+async def make_current(js: "JetStreamContext", document: "Document") -> "tuple[Pointer, bool]":
+    """Store a document and its slices and move the pointer, unless it is current already."""
+    import hashlib
+
+    from shared.config import slices
+    from shared.kit.clock import SystemClock
+    from shared.kit.revisions import move_pointer, read_pointer, store_slice
+
+    whole = document.model_dump_json().encode()
+    cut = {name: (one.digest(), one.model_dump_json().encode()) for name, one in slices(document).items()}
+    cut["document"] = (hashlib.sha256(whole).hexdigest(), whole)
+    digests = {name: digest for name, (digest, _) in cut.items()}
+    current = await read_pointer(js)
+    if current is not None and current.digests == digests:
+        return current, False
+    for name, (digest, body) in cut.items():
+        await store_slice(js, name, digest, body)
+    at = SystemClock().now().isoformat()
+    return await move_pointer(js, digests, at=at, by="hypercare apply"), True
+
+
+async def wait_for_answers(client: "Client", revision: int, *, within_s: float = ANSWER_WITHIN_S) -> dict[str, str]:
+    """What each replica that is alive says of a revision; `silent` when it said nothing in time."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    js = client.jetstream()
+    alive = await living_members(client)
+    while True:
+        answers = await _answers(js)
+        said = {f"{m.service}/{m.instance}": _word(answers.get((m.service, m.instance)), revision) for m in alive}
+        if "silent" not in said.values() or loop.time() > deadline:
+            return said
+        await asyncio.sleep(0.2)
+
+
+async def living_members(client: "Client") -> "list[Beat]":
+    """The replicas whose heartbeat moves while we watch for a little over a second."""
+    from shared.kit.partitions import read_members
+
+    first = {(b.service, b.instance): (b.nonce, b.count) for b in await read_members(client)}
+    await asyncio.sleep(1.3)  # two heartbeats and a bit: this is the measurement itself
+    return [
+        b
+        for b in await read_members(client)
+        if not b.leaving and first.get((b.service, b.instance)) != (b.nonce, b.count)
+    ]
+
+
+async def _answers(js: "JetStreamContext") -> "dict[tuple[str, str], Answer]":
+    from shared.kit.revisions import read_answers
+
+    return {(a.service, a.instance): a for a in await read_answers(js)}
+
+
+def _word(answer: Any, revision: int) -> str:
+    if answer is None or answer.revision < revision:
+        return "silent"
+    return "taken" if answer.taken else f"refused, because {answer.because}"

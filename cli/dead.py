@@ -1,0 +1,79 @@
+"""`hypercare dead`: dead letters, whole, with the reason; shown and sent again."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.system import DEFAULT_DATA, EXIT_NOT_DONE, AsJson, Data, admin_bus, fail, find_system, run, show, table
+
+app = typer.Typer(name="dead", help="Dead letters: list, show, replay.", no_args_is_help=True)
+
+Number = Annotated[int, typer.Argument(help="Its number, as `dead list` shows it.", show_default=False)]
+
+
+@app.command("list", epilog="Example: hypercare dead list")
+def list_(*, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Every dead letter that is still kept."""
+    letters = run(_read_all(data))
+
+    def words() -> str:
+        rows = [(str(n["number"]), n["at"], n["stream"], n["consumer"], n["reason"]) for n in letters]
+        return table(("N", "AT", "STREAM", "CONSUMER", "REASON"), rows) if rows else "no dead letters"
+
+    show(letters, as_json=as_json, text=words)
+
+
+@app.command("show", epilog="Example: hypercare dead show 3")
+def show_(*, number: Number, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """One dead letter with its original message."""
+    letter = _pick(run(_read_all(data)), number)
+    show(letter, as_json=as_json, text=lambda: json.dumps(letter, indent=2, ensure_ascii=False))
+
+
+@app.command("replay", epilog="Example: hypercare dead replay 3")
+def replay(*, number: Number, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Publish the original message again, under an id of its own; readers are idempotent."""
+    letter = _pick(run(_read_all(data)), number)
+    run(_publish(data, letter))
+    show(letter, as_json=as_json, text=lambda: f"sent again on {letter['original_subject']}")
+
+
+def _pick(letters: list[dict[str, Any]], number: int) -> dict[str, Any]:
+    found = [letter for letter in letters if letter["number"] == number]
+    if not found:
+        fail(f"there is no dead letter {number}", EXIT_NOT_DONE)
+    return found[0]
+
+
+async def _read_all(data: Path) -> list[dict[str, Any]]:
+    from nats.js import api
+
+    from shared.contracts import DeadLetter
+    from shared.contracts.streams import DEAD
+
+    async with admin_bus(find_system(data)) as client:
+        js = client.jetstream()
+        total = (await js.stream_info(DEAD.name)).state.messages
+        letters: list[dict[str, Any]] = []
+        if not total:
+            return letters
+        reader = await js.subscribe("hc.dead.v1.*.*", stream=DEAD.name, ordered_consumer=True,
+                                    config=api.ConsumerConfig(deliver_policy=api.DeliverPolicy.ALL))  # fmt: skip
+        while len(letters) < total:
+            msg = await reader.next_msg(timeout=5)
+            letter = DeadLetter.from_json(msg.data)
+            text = bytes(letter.body).decode(errors="replace")
+            letters.append({"number": msg.metadata.sequence.stream, **letter.model_dump(mode="json"), "text": text})
+        return letters
+
+
+async def _publish(data: Path, letter: dict[str, Any]) -> None:
+    from shared.contracts.base import MSG_ID_HEADER
+
+    async with admin_bus(find_system(data)) as client:
+        old_id = letter["headers"].get(MSG_ID_HEADER, "")
+        headers = {**letter["headers"], MSG_ID_HEADER: f"{old_id}.replay.{letter['number']}"}
+        await client.jetstream().publish(letter["original_subject"], base64.b64decode(letter["body"]), headers=headers)

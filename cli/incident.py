@@ -1,0 +1,102 @@
+"""`hypercare incident`: look at incidents and take them through their stages, over the public API."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cli.system import DEFAULT_DATA, AsJson, Data, call, find_system, show, table
+
+app = typer.Typer(name="incident", help="Incidents: list, show, ack, advance, resolve.", no_args_is_help=True)
+
+Which = Annotated[str, typer.Argument(help="The incident's id or name.", show_default=False)]
+
+
+def _api(data: Data, method: str, path: str, body: dict[str, object] | None = None) -> Any:
+    system = find_system(data)
+    return call(system.incidents_url, system.token, method, f"/api/v1/incidents{path}", body)
+
+
+def _line(incident: dict[str, Any]) -> str:
+    return f"{incident['name']}: {incident['stage']}, {incident['severity']}"
+
+
+@app.command("list", epilog="Example: hypercare incident list --state open")
+def list_(
+    *,
+    state: Annotated[str, typer.Option(help="open, closed or all.")] = "open",
+    data: Data = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """The incidents, newest first."""
+    incidents = _api(data, "GET", f"?state={state}")
+
+    def words() -> str:
+        rows = [
+            (i["name"], i["severity"], i["stage"], i["service"], i.get("acknowledged_by") or "-", i["opened_at"])
+            for i in incidents
+        ]
+        return table(("NAME", "SEVERITY", "STAGE", "SERVICE", "ACK BY", "OPENED"), rows) if rows else "no incidents"
+
+    show(incidents, as_json=as_json, text=words)
+
+
+@app.command("show", epilog="Example: hypercare incident show 2026-02-20-erp-down")
+def show_(*, which: Which, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """One incident with its timeline."""
+    incident = _api(data, "GET", f"/{which}")
+    timeline = _api(data, "GET", f"/{which}/timeline")
+
+    def words() -> str:
+        entries = timeline["entries"]
+        lines = [f"  {e['at']}  {e['kind']}  {e.get('text', '')}  ({e.get('actor', '')})" for e in entries]
+        return "\n".join([_line(incident), *lines])
+
+    show({**incident, "timeline": timeline}, as_json=as_json, text=words)
+
+
+@app.command("ack", epilog="Example: hypercare incident ack 2026-02-20-erp-down")
+def ack(*, which: Which, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Acknowledge: the pages stop."""
+    incident = _api(data, "POST", f"/{which}/acknowledge", {})
+    show(incident, as_json=as_json, text=lambda: _line(incident))
+
+
+@app.command("advance", epilog='Example: hypercare incident advance 2026-02-20-erp-down --reason "rollback decided"')
+def advance(
+    *,
+    which: Which,
+    reason: Annotated[str, typer.Option(help="Why, for the timeline.")] = "",
+    override: Annotated[bool, typer.Option("--override", help="Pass an unmet gate; needs a reason.")] = False,
+    data: Data = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Move an incident to its next stage."""
+    incident = _api(data, "POST", f"/{which}/advance", {"reason": reason, "override": override})
+    show(incident, as_json=as_json, text=lambda: _line(incident))
+
+
+@app.command("answer", epilog='Example: hypercare incident answer 2026-02-20-erp-down 0 "the login service"')
+def answer(
+    *,
+    which: Which,
+    item: Annotated[str, typer.Argument(help="The checklist item, as `show --json` names it.", show_default=False)],
+    text: Annotated[str, typer.Argument(help="The answer.", show_default=False)],
+    data: Data = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Answer one item of the current stage's checklist."""
+    incident = _api(data, "POST", f"/{which}/answers", {"item": item, "answer": text})
+    show(incident, as_json=as_json, text=lambda: _line(incident))
+
+
+@app.command("resolve", epilog='Example: hypercare incident resolve 2026-02-20-erp-down --summary "rolled back"')
+def resolve(
+    *,
+    which: Which,
+    summary: Annotated[str, typer.Option(help="What was done.")],
+    data: Data = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Say that it is mended: the watch begins."""
+    incident = _api(data, "POST", f"/{which}/resolve", {"summary": summary})
+    show(incident, as_json=as_json, text=lambda: _line(incident))

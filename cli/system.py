@@ -1,0 +1,168 @@
+"""Where the running system is: the data folder of `hypercare up`, or the environment for any other.
+
+`HYPERCARE_NATS_URL`, `HYPERCARE_NATS_USER`, `HYPERCARE_NATS_PASSWORD(_FILE)`, `HYPERCARE_DATABASE_URL(_FILE)`,
+`HYPERCARE_INCIDENTS_URL`, `HYPERCARE_NOTIFIER_URL` and `HYPERCARE_TOKEN` win over the data folder.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+
+T = TypeVar("T")
+
+DEFAULT_DATA: Final = Path(".hypercare")
+
+EXIT_NOT_DONE: Final = 1
+"""The system answered, and what was asked did not happen."""
+EXIT_BAD_INPUT: Final = 2
+"""A mistake in the command, the configuration or the settings."""
+EXIT_UNREACHABLE: Final = 3
+"""Nothing answers where the system should be."""
+
+Data = Annotated[Path, typer.Option("--data", help="The data folder of `hypercare up`.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+
+
+@dataclass(frozen=True)
+class System:
+    """Addresses and credentials of one running system; absent ones are empty."""
+
+    nats_url: str
+    nats_user: str
+    nats_password: str
+    database_url: str
+    incidents_url: str
+    notifier_url: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"System({self.nats_url}, {self.incidents_url}, {self.notifier_url})"
+
+
+def read_runtime(data: Path) -> dict[str, Any]:
+    """What `hypercare up` wrote about itself; empty when it never ran here."""
+    try:
+        found: dict[str, Any] = json.loads((data / "runtime.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def find_system(data: Path) -> System:
+    """Find the system; fields nobody gave stay empty."""
+    from shared.kit.settings import environment
+
+    env, runtime = environment(), read_runtime(data)
+    access: dict[str, str] = runtime.get("access", {})
+
+    def pick(name: str) -> str:
+        given = env.get(f"HYPERCARE_{name.upper()}", "")
+        path = env.get(f"HYPERCARE_{name.upper()}_FILE")
+        if not given and path:
+            given = Path(path).read_text(encoding="utf-8").strip()
+        return given or _from_folder(access, name)
+
+    names = ("nats_url", "nats_user", "nats_password", "database_url", "incidents_url", "notifier_url", "token")
+    return System(**{name: pick(name) for name in names})
+
+
+def _from_folder(access: dict[str, str], name: str) -> str:
+    """A value of the data folder; secrets stand in files of their own, named by `<name>_file`."""
+    if path := access.get(f"{name}_file"):
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+    return access.get(name, "")
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Say on standard error what went wrong and leave."""
+    typer.echo(f"hypercare: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def show(value: object, *, as_json: bool, text: Callable[[], str]) -> None:
+    """Print JSON for scripts, or words for people."""
+    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False) if as_json else text())
+
+
+def table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Columns for people: as wide as their longest cell, no decoration."""
+    widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [headings, *rows]
+    )
+
+
+@asynccontextmanager
+async def admin_bus(system: System) -> "AsyncIterator[Client]":
+    """A connection to the bus as `admin`; leaves with exit code 3 and words when nothing answers."""
+    import nats
+    from nats.errors import Error as NatsError
+
+    if not system.nats_url:
+        fail("no system found here; is `hypercare up` running? --data names its folder", EXIT_UNREACHABLE)
+    login = {"user": system.nats_user, "password": system.nats_password} if system.nats_user else {}
+    try:
+        client = await nats.connect(system.nats_url, allow_reconnect=False, connect_timeout=3, error_cb=_quiet, **login)
+    except (NatsError, OSError, TimeoutError) as error:
+        fail(f"the bus at {system.nats_url} does not answer: {error!r}", EXIT_UNREACHABLE)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def _quiet(_: Exception) -> None:
+    """Errors of a short-lived connection are raised where they matter."""
+
+
+def call(base: str, token: str, method: str, path: str, body: dict[str, object] | None = None) -> Any:
+    """Call a service's API; a problem is said in its own words, with exit code 1, an absent service with 3."""
+    import httpx
+
+    if not base:
+        fail("no system found here; is `hypercare up` running? --data names its folder", EXIT_UNREACHABLE)
+    try:
+        answer = httpx.request(
+            method, base + path, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=10, trust_env=False
+        )
+    except httpx.HTTPError as error:
+        fail(f"{base} does not answer: {error}", EXIT_UNREACHABLE)
+    if answer.is_error:
+        fail(_words_of(answer), EXIT_NOT_DONE)
+    return answer.json() if answer.content else None
+
+
+def _words_of(answer: Any) -> str:
+    try:
+        said = answer.json()
+    except ValueError:
+        return f"{answer.status_code} {answer.text[:200]}"
+    details = "; ".join(f"{e['where']}: {e['what']}" for e in said.get("errors", []))
+    return details or str(said.get("detail", said))
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's async body; errors we know are said in words."""
+    from shared.kit.errors import Refused, Transient, Unusable
+
+    try:
+        return asyncio.run(work)
+    except Unusable as error:
+        fail(str(error), EXIT_BAD_INPUT)
+    except Refused as error:
+        fail(error.reason, EXIT_NOT_DONE)
+    except Transient as error:
+        fail(error.reason, EXIT_UNREACHABLE)

@@ -1,0 +1,40 @@
+"""`hypercare token`: API tokens for people and programs."""
+
+from typing import Annotated
+
+import typer
+
+from cli.system import DEFAULT_DATA, EXIT_BAD_INPUT, AsJson, Data, admin_bus, fail, find_system, run, show
+
+app = typer.Typer(name="token", help="API tokens for people and programs.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `create` a sub-command."""
+
+
+@app.command("create", epilog="Example: hypercare token create --name ana --role responder")
+def create(
+    *,
+    name: Annotated[str, typer.Option(help="Whose it is: a person's id, or a program's name.")],
+    role: Annotated[str, typer.Option(help="viewer, responder, manager or admin.")] = "responder",
+    data: Data = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
+    """Make a token and print it once; only its hash is kept."""
+    from shared.kit.tokens import Role, new_token
+
+    if role not in set(Role):
+        fail(f"--role: must be one of {', '.join(Role)} (got {role})", EXIT_BAD_INPUT)
+    token = new_token()
+    run(_store(data, token, name, role))
+    show({"name": name, "role": role, "token": token}, as_json=as_json, text=lambda: token)
+
+
+async def _store(data: "Data", token: str, name: str, role: str) -> None:
+    from shared.kit.clock import SystemClock
+    from shared.kit.tokens import Role, store_token
+
+    async with admin_bus(find_system(data)) as client:
+        await store_token(client.jetstream(), token, name, Role(role), SystemClock().now())
