@@ -19,14 +19,14 @@ HangUp = Callable[[tuple[str, int]], None]
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Bind a TCP port (0: a free one); raise OSError where it is taken."""
+    """Bind a TCP port (0: a free one); raise OSError, naming the port, where it is taken."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
-    except OSError:
+    except OSError as error:
         sock.close()
-        raise
+        raise OSError(error.errno, f"port {port} on {host}: {error.strerror}") from error
     return sock
 
 

@@ -41,7 +41,7 @@ class MailServer:
     """Listens on one socket until it is stopped."""
 
     def __init__(self, desk: Desk, options: SmtpOptions) -> None:
-        self._handler, self._options = _Handler(desk), options
+        self._handler, self._options = _Handler(desk, asks_login=options.login is not None), options
         self._open: set[_Conversation] = set()
         self._listener: asyncio.Server | None = None
 
@@ -56,7 +56,6 @@ class MailServer:
         await asyncio.gather(*[conversation.hang_up() for conversation in list(self._open)])
 
     def _conversation(self) -> "_Conversation":
-        login = self._options.login
         return _Conversation(
             self._handler,
             ended=self._open.discard,
@@ -66,9 +65,8 @@ class MailServer:
             hostname="drill.hypercare",
             ident="Hypercare drill sink",
             tls_context=self._options.tls,
-            auth_require_tls=False,
-            auth_required=login is not None,
-            authenticator=_authenticator(login),
+            auth_require_tls=self._options.tls is not None,
+            authenticator=_authenticator(self._options.login),
             loop=asyncio.get_running_loop(),
         )
 
@@ -106,8 +104,18 @@ class _Conversation(SMTP):
 class _Handler:
     """aiosmtpd's hooks: a string is the reply."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, *, asks_login: bool) -> None:
+        self._desk, self._asks_login = desk, asks_login
+
+    async def handle_MAIL(  # noqa: N802  # aiosmtpd looks hooks up by this name
+        self, _server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Begin a mail; here, and not by aiosmtpd's own switch, for that one warns where there is no TLS."""
+        if self._asks_login and not session.authenticated:
+            return "530 5.7.0 Authentication required"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
 
     async def handle_RCPT(  # noqa: N802  # aiosmtpd looks hooks up by this name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]

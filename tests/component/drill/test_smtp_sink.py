@@ -9,7 +9,8 @@ from pathlib import Path
 import aiosmtplib
 import pytest
 
-from cli.drill.sinks import Login, Options
+from cli.drill.sinks import Options
+from cli.drill.smtp import Login
 from tests.fakes.sinks import Sinks, running_sinks
 
 ACK = "http://127.0.0.1:8800/a/tok-1_x"
@@ -25,9 +26,25 @@ def page_mail(message_id: str = "<page-1@hypercare>", to: str = "ana@example.org
     return mail
 
 
-async def send(sinks: Sinks, mail: EmailMessage, timeout: float = 5.0, **options: object) -> None:
-    chosen = {"start_tls": False, **options}
-    await aiosmtplib.send(mail, hostname="127.0.0.1", port=sinks.smtp_port, timeout=timeout, **chosen)  # type: ignore[call-overload]  # the options of one test each
+async def send(
+    sinks: Sinks,
+    mail: EmailMessage,
+    *,
+    timeout: float = 5.0,
+    trust: ssl.SSLContext | None = None,
+    username: str | None = None,
+    password: str | None = None,
+) -> None:
+    await aiosmtplib.send(
+        mail,
+        hostname="127.0.0.1",
+        port=sinks.smtp_port,
+        timeout=timeout,
+        start_tls=trust is not None,
+        tls_context=trust,
+        username=username,
+        password=password,
+    )
 
 
 async def test_mail_is_kept_with_its_headers_text_and_link(tmp_path: Path) -> None:
@@ -123,14 +140,13 @@ async def test_starttls_with_its_own_authority_and_a_login(tmp_path: Path) -> No
     options = Options(data=tmp_path, starttls=True, login=Login("pager", "s3:cret"))
     async with running_sinks(tmp_path, options) as sinks:
         trust = ssl.create_default_context(cafile=sinks.addresses.smtp_ca)
-        secure: dict[str, object] = {"start_tls": True, "tls_context": trust}
-        await send(sinks, page_mail(), **secure, username="pager", password="s3:cret")
+        await send(sinks, page_mail(), trust=trust, username="pager", password="s3:cret")
         assert len(sinks.received()) == 1
         with pytest.raises(aiosmtplib.SMTPAuthenticationError) as refused:
-            await send(sinks, page_mail(), **secure, username="pager", password="wrong")
+            await send(sinks, page_mail(), trust=trust, username="pager", password="wrong")
         assert refused.value.code == 535
         with pytest.raises(aiosmtplib.SMTPResponseException) as asked:
-            await send(sinks, page_mail(), **secure)
+            await send(sinks, page_mail(), trust=trust)
         assert asked.value.code == 530
 
 
