@@ -96,10 +96,19 @@ def make_private(folder: Path, account: Account | None) -> Path:
 
 
 def place_sockets(preferred: Path, account: Account | None) -> Path:
-    """A private folder for the socket: `preferred`, or one in the temp folder when that is too long or out of reach."""
+    """A private folder for the socket: `preferred`, or one in /tmp where that is too long or out of reach.
+
+    In the second case `preferred` becomes a link to it, so that the next start finds it again.
+    """
+    owner = account.uid if account else os.geteuid()
+    if preferred.is_symlink():
+        place = preferred.readlink()
+        if place.is_dir() and not place.is_symlink() and place.lstat().st_uid == owner:
+            return make_private(place, account)
+        preferred.unlink()
     too_long = len(os.fsencode(preferred / SOCKET_NAME)) > LONGEST_SOCKET_PATH
-    if too_long or (account and not is_open_to_all(preferred.parent)):
-        return make_private(
-            Path(tempfile.mkdtemp(prefix="hypercare-", dir="/tmp")), account
-        )  # short, and made 0700 by mkdtemp
-    return make_private(preferred, account)
+    if not too_long and (account is None or is_open_to_all(preferred.parent)):
+        return make_private(preferred, account)
+    place = make_private(Path(tempfile.mkdtemp(prefix="hypercare-", dir="/tmp")), account)
+    preferred.symlink_to(place)
+    return place

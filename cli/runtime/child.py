@@ -78,22 +78,21 @@ def spawn(launch: Launch, *, output: IO[bytes] | int = subprocess.DEVNULL) -> su
     )
 
 
-async def spawn_piped(launch: Launch) -> asyncio.subprocess.Process:
-    """Start it with its output in one pipe, for the event loop of the main thread."""
+async def spawn_into(launch: Launch, output: int) -> asyncio.subprocess.Process:
+    """Start it with its output in a pipe of ours, from the event loop of the main thread."""
     return await asyncio.create_subprocess_exec(
         *launch.argv,
         env=dict(launch.env),
         cwd=launch.cwd,
         pass_fds=launch.pass_fds,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stdout=output,
+        stderr=output,
         start_new_session=True,
         user=launch.account.uid if launch.account else None,
         group=launch.account.gid if launch.account else None,
         extra_groups=[] if launch.account else None,
         preexec_fn=_die_with(os.getpid(), launch.death_signal),
-        limit=1 << 20,
     )
 
 

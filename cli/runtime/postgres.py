@@ -1,5 +1,6 @@
 """The database on a laptop: Postgres out of its wheel, reached over a Unix socket in a private folder."""
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -82,14 +83,17 @@ def find_binaries() -> Path:
     return wheel_folder() / f"pginstall{MAJOR}" / "bin"
 
 
-def create_cluster(setup: PostgresSetup) -> bool:
-    """Make the cluster with its roles and database unless it is there; returns whether it was made.
+def create_cluster(setup: PostgresSetup) -> None:
+    """Make the cluster with its database and roles, as far as it is missing. Raises Unusable.
 
-    Made beside its place and renamed, so that one interrupted half-way is made anew. Raises Unusable.
+    Made beside its place and renamed, so that one interrupted half-way is made anew. The roles and passwords are
+    brought up to date whenever they differ from the last time, through the server's single-user mode: that needs no
+    password, so a new `secrets.json` does not lock us out.
     """
     if setup.cluster.exists():
         require_major(setup.cluster)
-        return False
+        _ensure_roles(setup, setup.cluster)
+        return
     half = setup.cluster.with_name(f"{setup.cluster.name}.half")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(mode=0o700, parents=True)
@@ -99,11 +103,20 @@ def create_cluster(setup: PostgresSetup) -> bool:
     # The built-in locale sorts and folds alike on every machine, whatever its C library knows.
     locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
     _tool(setup, "initdb", "-D", str(half), "-U", SUPERUSER, *locale, *sync, "--auth=reject")
-    quick = () if setup.is_durable else ("-c", "fsync=off")
-    single = ("--single", "-D", str(half), *quick, "-c", "log_checkpoints=off", "postgres")
-    _tool(setup, "postgres", *single, said=_roles(setup))
+    _ensure_roles(setup, half, f"CREATE DATABASE {DATABASE};", f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;")
     half.rename(setup.cluster)
-    return True
+
+
+def _ensure_roles(setup: PostgresSetup, cluster: Path, *first: str) -> None:
+    wanted = hashlib.sha256(repr(sorted(setup.passwords.items())).encode()).hexdigest()
+    note = cluster / "hypercare.roles"
+    if note.is_file() and note.read_text(encoding="ascii") == wanted:
+        return
+    _forget_last_run(setup, cluster)
+    quick = () if setup.is_durable else ("-c", "fsync=off")
+    single = ("--single", "-D", str(cluster), *quick, "-c", "log_checkpoints=off", "postgres")
+    _tool(setup, "postgres", *single, said="".join(f"{line}\n" for line in (*first, *_roles(setup))))
+    note.write_text(wanted, encoding="ascii")
 
 
 def _tool(setup: PostgresSetup, name: str, *arguments: str, said: str = "") -> None:
@@ -127,18 +140,16 @@ def _as(account: Account | None) -> str:
     return f" as user {account.uid} (Postgres refuses to run as root)" if account else ""
 
 
-def _roles(setup: PostgresSetup) -> str:
+def _roles(setup: PostgresSetup) -> list[str]:
     """SQL for the single-user mode: one statement a line. The passwords are URL-safe, so quoting is plain."""
-    statements = [
-        f"ALTER ROLE {SUPERUSER} PASSWORD '{setup.passwords[SUPERUSER]}';",
-        f"CREATE DATABASE {DATABASE};",
-        f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;",
-    ]
+    statements = []
     for role, password in setup.passwords.items():
+        missing = f"NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}')"
+        statements.append(f"DO $$BEGIN IF {missing} THEN CREATE ROLE {role} LOGIN; END IF; END$$;")
+        statements.append(f"ALTER ROLE {role} PASSWORD '{password}';")
         if role != SUPERUSER:
-            statements.append(f"CREATE ROLE {role} LOGIN PASSWORD '{password}';")
             statements.append(f"GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {DATABASE} TO {role};")
-    return "\n".join(statements) + "\n"
+    return statements
 
 
 def require_major(cluster: Path) -> None:
@@ -157,18 +168,10 @@ def require_major(cluster: Path) -> None:
 
 
 def prepare_postgres(setup: PostgresSetup) -> Launch:
-    """Make what is missing and return how to start the server.
-
-    With the lock held nobody else can serve this cluster, so a postmaster.pid that is there was left by a kill. It
-    has to go: its number may belong to another program by now, in a container even often, and Postgres would wait
-    for that one.
-    """
+    """Make what is missing and return how to start the server. Blocks for about a second the first time."""
     create_cluster(setup)
-    _refuse_if_served(setup.cluster)
-    (setup.cluster / "postmaster.pid").unlink(missing_ok=True)
+    _forget_last_run(setup, setup.cluster)
     (setup.cluster / "pg_hba.conf").write_text("local all all scram-sha-256\n", encoding="ascii")
-    (setup.socket_folder / SOCKET_NAME).unlink(missing_ok=True)
-    (setup.socket_folder / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
     options = {**_OPTIONS, **(_DURABLE if setup.is_durable else _THROW_AWAY), **setup.options}
     options["unix_socket_directories"] = str(setup.socket_folder)
     flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
@@ -181,6 +184,18 @@ def prepare_postgres(setup: PostgresSetup) -> Launch:
         stop_signal=signal.SIGINT,  # "fast": ends the sessions, writes a checkpoint
         death_signal=signal.SIGQUIT,  # "immediate": ends every process at once; recovery at the next start
     )
+
+
+def _forget_last_run(setup: PostgresSetup, cluster: Path) -> None:
+    """Remove the postmaster.pid and the socket that a kill left.
+
+    With the lock held nobody else serves this cluster. The file has to go because its number may belong to another
+    program by now, in a container even often, and Postgres would believe that one to be its rival.
+    """
+    _refuse_if_served(cluster)
+    (cluster / "postmaster.pid").unlink(missing_ok=True)
+    (setup.socket_folder / SOCKET_NAME).unlink(missing_ok=True)
+    (setup.socket_folder / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
 
 
 def _refuse_if_served(cluster: Path) -> None:

@@ -1,0 +1,66 @@
+"""Choosing ports: the remembered one if it is free, another one if not, and never silently."""
+
+import random
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.kit.errors import Unusable
+
+RANGE: Final = range(20_000, 32_000)
+"""Below the range from which Linux serves outgoing connections, so that none takes a port between choice and use."""
+
+
+@dataclass
+class Ports:
+    """The ports of one run. `remembered` are those of the last one on the same data folder."""
+
+    remembered: Mapping[str, int] = field(default_factory=dict)
+    host: str = "127.0.0.1"
+    chosen: dict[str, int] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    """One line for each port that is not the expected one."""
+
+    def choose(self, name: str, *, usual: int | None = None, asked_for: int | None = None) -> int:
+        """The port for `name`: what was asked for, else the remembered, else the usual one, else any free one.
+
+        Raises Unusable when a port that was asked for is taken.
+        """
+        if asked_for is not None:
+            if not self._is_free(asked_for):
+                raise Unusable(f"port {asked_for}, asked for {name}, is taken: free it, or ask for another one")
+            return self._take(name, asked_for)
+        expected = self.remembered.get(name, usual)
+        if expected is not None and self._is_free(expected):
+            return self._take(name, expected)
+        port = self._any_free()
+        if expected is not None:
+            self.remarks.append(f"{name}: port {expected} is taken, using {port} instead")
+        return self._take(name, port)
+
+    def _take(self, name: str, port: int) -> int:
+        self.chosen[name] = port
+        return port
+
+    def _is_free(self, port: int) -> bool:
+        return port not in self.chosen.values() and is_free(port, self.host)
+
+    def _any_free(self) -> int:
+        for port in random.sample(RANGE, 200):
+            if self._is_free(port):
+                return port
+        raise Unusable(f"no free port between {RANGE.start} and {RANGE.stop}")
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could bind it now. Raises Unusable for a port we may not bind at all (below 1024, say)."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except PermissionError as error:
+            raise Unusable(f"port {port}: we may not use it ({error.strerror})") from error
+        except OSError:
+            return False
+    return True
