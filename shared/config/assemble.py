@@ -33,6 +33,8 @@ class Assembled:
     data: dict[str, object] = field(default_factory=dict)
     places: dict[Path, Place] = field(default_factory=dict)
     errors: list[ConfigError] = field(default_factory=list)
+    broken: set[Path] = field(default_factory=set)
+    """Paths that hold no value because a `${}` in them failed."""
 
     def place(self, path: Path) -> Place:
         """Return the place of a path, or of the nearest thing around it."""
@@ -181,5 +183,6 @@ class _Assembler:
             text = expand(node.text, self.variables)
         except ValueError as error:
             self._error(node.mark, path, str(error))
+            self.result.broken.add(path)
         self.result.places[path] = Place(key, node.mark, node.text, node.plain, text != node.text)
         return resolve_plain(text) if node.plain else text

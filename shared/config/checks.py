@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from shared.config.json_path import JsonPath
-from shared.config.types import Between, Duration, Flag, Id, SecretRef, Strict, Text, Unit, Url
+from shared.config.types import Between, Duration, Flag, Id, Strict, Text, Unit, Url
 from shared.values import ID_PATTERN, CheckId, ServiceId
 
 SECRET_HEADERS: Final = frozenset(
@@ -141,17 +141,6 @@ class ReadValue(Strict):
     unit: Unit = Unit.NUMBER
 
 
-def _header_names(value: dict[str, str]) -> dict[str, str]:
-    for name, content in value.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", name):
-            raise ValueError("has a name that no HTTP header can have")
-        if re.search(r"[\r\n\x00]", content):
-            raise ValueError("has a value with a line break in it")
-        if name.lower() in SECRET_HEADERS:
-            SecretRef.read(content)
-    return value
-
-
 ValueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 MAX_REDIRECTS: Final = 5
@@ -176,9 +165,7 @@ class Http(Strict):
 
     url: Url
     method: Method = "GET"
-    headers: Annotated[dict[str, Annotated[str, Field(max_length=4000)]], AfterValidator(_header_names)] = Field(
-        default_factory=dict
-    )
+    headers: dict[str, Annotated[str, Field(max_length=4000)]] = Field(default_factory=dict)
     """A value `env:NAME` or `file:/path` is looked up where it is used; Authorization and its like must be one."""
     expect: Expect = Expect()
     read: dict[ValueName, ReadValue] = Field(default_factory=dict)

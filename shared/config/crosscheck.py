@@ -1,16 +1,17 @@
 """What no single field can know: references, bounds between fields, and conditions that fit what they measure."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from shared.config.checks import SERIES, Check
+from shared.config.checks import SECRET_HEADERS, SERIES, Check, Http
 from shared.config.errors import Path, closest
 from shared.config.model import Document
 from shared.config.people import Escalation, Policy, Reach
 from shared.config.rules import AGGREGATES, Condition, Rule, Window
-from shared.config.types import Threshold, Unit
+from shared.config.types import SecretRef, Threshold, Unit
 from shared.values import CheckId, Severity, format_duration
 
 Finding: TypeAlias = tuple[Path, str, str | None, bool]
@@ -93,9 +94,25 @@ def _check(path: Path, check: Check) -> Iterator[Finding]:
         yield (*path, "every"), "is missing", None, True
     elif check.time_limit > check.every:
         yield (*path, "timeout"), f"must be at most every, {format_duration(check.every)}", None, False
-    for name in check.http.read if check.http else ():
+    if check.http is not None:
+        yield from _http((*path, "http"), check.http)
+
+
+def _http(path: Path, http: Http) -> Iterator[Finding]:
+    for name in http.read:
         if name in SERIES:
-            yield (*path, "http", "read", name), "is the name of something that is always measured", None, True
+            yield (*path, "read", name), "is the name of something that is always measured", None, True
+    for name, content in http.headers.items():
+        here: Path = (*path, "headers", name)
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", name):
+            yield here, "is no name that an HTTP header can have", None, True
+        elif re.search(r"[\r\n\x00]", content):
+            yield here, "must not have a line break in it", None, False
+        elif name.lower() in SECRET_HEADERS:
+            try:
+                SecretRef.read(content)
+            except ValueError as error:
+                yield here, str(error), None, False
 
 
 def _rule(path: Path, rule: Rule) -> Iterator[Finding]:

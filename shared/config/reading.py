@@ -6,13 +6,15 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.config.assemble import Assembled, ReadFile, assemble
 from shared.config.crosscheck import Known, crosscheck
 from shared.config.errors import ConfigError, ConfigErrors, Path, error_at
 from shared.config.model import Document
 from shared.config.source import MAX_BYTES
-from shared.config.wording import got, translate
+from shared.config.unsupported import is_not_yet
+from shared.config.wording import got, suggested_name, translate
 
 _PLACEHOLDERS: Final[dict[str, object]] = {
     "version": 1,
@@ -69,20 +71,16 @@ def _read_beside(including: str, name: str) -> tuple[str, str]:
 
 def _validate(assembled: Assembled) -> tuple[Document | None, list[ConfigError]]:
     """Validate, and check the references of whatever is whole even when other parts are broken."""
-    data: dict[str, Any] = assembled.data
+    data: dict[str, Any] = _without(assembled.data, assembled.broken) if assembled.broken else assembled.data
     errors: list[ConfigError] = []
-    broken: set[Path] = set()
+    broken = set(assembled.broken)
     document: Document | None = None
     for number in range(_ROUNDS):
         try:
             document = Document.model_validate(data)
         except ValidationError as failure:
             found = failure.errors(include_url=False, include_input=False)
-            # A part that was cut in an earlier round says nothing new: what it lacks now, we took.
-            fresh = [
-                one for one in found if number == 0 or not any(_entry(one["loc"]) == _entry(known) for known in broken)
-            ]
-            errors.extend(translate(one, assembled) for one in fresh)
+            errors.extend(translate(one, assembled) for one in _fresh(found, broken, is_first=number == 0))
             data = _without(data, [one["loc"] for one in found], hard=number > 0)
             broken.update(_plain(one["loc"]) for one in found)
             continue
@@ -91,6 +89,27 @@ def _validate(assembled: Assembled) -> tuple[Document | None, list[ConfigError]]
         findings = crosscheck(document, Known(assembled.data, frozenset(broken)))
         errors.extend(_place_finding(finding, assembled) for finding in findings)
     return document, errors
+
+
+def _fresh(found: list[ErrorDetails], broken: set[Path], *, is_first: bool) -> list[ErrorDetails]:
+    """Leave out what only follows from a mistake that is told anyway."""
+    paths = {_plain(one["loc"]) for one in found}
+    unknown = [_plain(one["loc"]) for one in found if one["type"] == "extra_forbidden"]
+    meant = {(path[:-1], word) for path in unknown if (word := suggested_name(path))}
+    not_yet = {path[:-1] for path in unknown if is_not_yet(path)}
+    fresh: list[ErrorDetails] = []
+    for one in found:
+        path = _plain(one["loc"])
+        # `{escaltion: erp}` is one mistake and no missing field besides; so is `{mattermost: ...}` in place of slack.
+        is_explained = one["type"] == "missing" and ((path[:-1], path[-1]) in meant or path[:-1] in not_yet)
+        # A list whose only entry is bad is not also too short.
+        is_around = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
+        # A part that was cut in an earlier round says nothing new: what it lacks now, we took.
+        seen = broken if is_first else {_entry(known) for known in broken}
+        is_known = (path if is_first else _entry(path)) in seen
+        if not (is_explained or is_around or is_known):
+            fresh.append(one)
+    return fresh
 
 
 def _entry(path: Path) -> Path:
@@ -103,7 +122,7 @@ def _plain(path: Path) -> Path:
     return tuple(step for step in path if step != "[key]")
 
 
-def _without(data: dict[str, Any], paths: Iterable[Path], *, hard: bool) -> dict[str, Any]:
+def _without(data: dict[str, Any], paths: Iterable[Path], *, hard: bool = False) -> dict[str, Any]:
     """Return the data without the broken values; when that was not enough (`hard`), without their whole entries."""
     rest = deepcopy(data)
     for path in sorted({_entry(one) if hard else tuple(one) for one in paths}, key=len):

@@ -26,8 +26,8 @@ from shared.config.errors import ConfigError, ConfigErrors, Mark, error_at, shor
 
 MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_DEPTH: Final = 40
-MAX_NODES: Final = 500_000
-"""After aliases are written out: room for 20,000 checks; a billion laughs stops here."""
+MAX_NODES: Final = 200_000
+"""After aliases are written out: room for ten thousand checks; a billion laughs stops here."""
 
 
 @dataclass(frozen=True)

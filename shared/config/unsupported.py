@@ -10,7 +10,8 @@ def _words(text: str) -> frozenset[str]:
 NOT_YET: Final[dict[str, frozenset[str]]] = {
     "": _words(
         """slos maintenance rotations schedules on_call silences templates targets metrics integrations
-        intake status_page calendars canary watchdog dependencies plan reviews exit_criteria action_items groups teams probers"""
+        intake status_page calendars canary watchdog dependencies plan reviews exit_criteria action_items
+        groups teams probers"""
     ),
     "services.*": _words("split_by depends_on slos slo maintenance owner tags fallback"),
     "checks.*": _words(

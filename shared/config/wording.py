@@ -52,7 +52,12 @@ def _unknown_field(path: Path, place: Place) -> ConfigError:
     mark = place.key or place.value
     if is_not_yet(path):
         return error_at(mark, path, "not supported in this version")
-    return error_at(mark, path, "unknown field", suggestion=closest(str(path[-1]), names_at(path[:-1])))
+    return error_at(mark, path, "unknown field", suggestion=suggested_name(path))
+
+
+def suggested_name(path: Path) -> str | None:
+    """Return the field that was probably meant by an unknown one."""
+    return closest(str(path[-1]), names_at(path[:-1]))
 
 
 def _bad_name(path: Path, details: ErrorDetails, assembled: Assembled) -> ConfigError:
