@@ -13,6 +13,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 _STOP_S: Final = 2.0
+_KEEP_ALIVE_S: Final = 75
+"""Long: a connection closed just as a client uses it again would be a failure that nobody asked for."""
 
 HangUp = Callable[[tuple[str, int]], None]
 """Closes the connection of the client at this address."""
@@ -35,7 +37,14 @@ class LocalServer:
 
     def __init__(self, app: ASGIApp) -> None:
         self._config = uvicorn.Config(
-            app, http=H11Protocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False
+            app,
+            http=H11Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
         )
         self._config.load()
         self._state = ServerState()

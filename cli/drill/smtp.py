@@ -125,9 +125,9 @@ class _Handler:
         if behaviour.mode is not Mode.OK:
             self._desk.note(Wire.SMTP, address, behaviour.mode)
         if behaviour.mode is Mode.REJECT:
-            return f"{behaviour.number(550)} 5.1.1 No such mailbox here"
+            return _reply(behaviour.number(550), "1.1 No such mailbox here")
         if behaviour.mode is Mode.THROTTLE:
-            return f"{behaviour.number(450)} 4.7.1 Too many messages, try again in {behaviour.retry_after_s} s"
+            return _reply(behaviour.number(450), f"7.1 Too many messages, try again in {behaviour.retry_after_s} s")
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 OK"
@@ -140,7 +140,7 @@ class _Handler:
         for recipient in envelope.rcpt_tos:
             self._desk.note(Wire.SMTP, recipient, behaviour.mode)
         if behaviour.mode is Mode.FAIL:
-            return f"{behaviour.number(451)} 4.3.0 Local error, try again later"
+            return _reply(behaviour.number(451), "3.0 Local error, try again later")
         for arrival in self._arrivals(envelope, behaviour):
             self._desk.store.add(arrival)
         if behaviour.mode is Mode.DELAY:
@@ -173,6 +173,11 @@ class _Handler:
             )
             for recipient in envelope.rcpt_tos
         ]
+
+
+def _reply(code: int, rest: str) -> str:
+    """Return a reply whose enhanced code is of the same class, for clients believe that one first (RFC 3463)."""
+    return f"{code} {code // 100}.{rest}"
 
 
 async def _hang_up_after_final_dot(server: _Conversation) -> None:

@@ -109,7 +109,7 @@ class Store:
         self._all = [Received.model_validate_json(line) for line in journal.lines_at_open]
         self._first: dict[tuple[Channel, str], int] = {}
         for message in self._all:
-            self._first.setdefault((message.channel, message.same_as), message.n)
+            self._remember(message)
         self._changed = asyncio.Event()
 
     def add(self, arrival: Arrival) -> Received:
@@ -117,11 +117,16 @@ class Store:
         n, key = len(self._all) + 1, (arrival.channel, arrival.same_as)
         message = Received(**dict(arrival), n=n, duplicate_of=self._first.get(key))
         self._journal.append(message.model_dump_json())
-        self._first.setdefault(key, n)
+        self._remember(message)
         self._all.append(message)
         self._changed.set()
         self._changed = asyncio.Event()
         return message
+
+    def _remember(self, message: Received) -> None:
+        """Note what a later message may repeat: only one that reached somebody, for the others were never there."""
+        if message.delivered:
+            self._first.setdefault((message.channel, message.same_as), message.n)
 
     def since(self, n: int = 0, *, undelivered: bool = False) -> list[Received]:
         """Return the messages after number n; those that reached nobody only where asked for."""

@@ -3,80 +3,31 @@
 import asyncio
 import base64
 import binascii
-import hashlib
-import hmac
 import re
 import secrets
 from datetime import date, datetime
-from email.utils import format_datetime
 from typing import Final
 from urllib.parse import parse_qsl
 
 import httpx
-from pydantic import AwareDatetime, BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cli.drill.behaviour import Behaviour, Mode, Wire
 from cli.drill.desk import REFUSALS, Desk, ack_url_in
-from cli.drill.sms_text import segments
 from cli.drill.store import Arrival, Channel, Journal
+from cli.drill.twilio_message import ACCOUNT_PATH, UNREACHABLE, Sms, call_back
 from shared.values import stable_id
 
-_API: Final = "/2010-04-01/Accounts/{account}"
 _E164: Final = re.compile(r"\+[1-9]\d{1,14}")
+_HTTP_URL: Final = re.compile(r"https?://[\w.\[\]:-]+(/\S*)?", re.ASCII)
 _MAX_BODY: Final = 1600
 _PAGE: Final = 50
 _CALLBACK_TIMEOUT_S: Final = 5.0
 _BETWEEN_STATES_S: Final = 0.05
-_UNREACHABLE: Final = 30003
 _DELIVERED: Final = ("queued", "sent", "delivered")
 _UNDELIVERED: Final = ("queued", "sent", "undelivered")
-
-
-class Sms(BaseModel):
-    """A message resource as the sink keeps it; the newest line of a sid in the journal counts."""
-
-    model_config = ConfigDict(frozen=True)
-
-    sid: str
-    account: str
-    to: str
-    sender: str | None
-    service: str | None
-    body: str
-    status: str = "queued"
-    error_code: int | None = None
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
-    sent_at: AwareDatetime | None = None
-
-    def resource(self) -> dict[str, object]:
-        """Return the JSON document Twilio describes this message with."""
-        uri = f"{_API.format(account=self.account)}/Messages/{self.sid}"
-        return {
-            "account_sid": self.account,
-            "api_version": "2010-04-01",
-            "body": self.body,
-            "date_created": _rfc2822(self.created_at),
-            "date_sent": _rfc2822(self.sent_at),
-            "date_updated": _rfc2822(self.updated_at),
-            "direction": "outbound-api",
-            "error_code": self.error_code,
-            "error_message": "Unreachable destination handset" if self.error_code == _UNREACHABLE else None,
-            "from": self.sender,
-            "messaging_service_sid": self.service,
-            "num_media": "0",
-            "num_segments": str(segments(self.body)),
-            "price": None,
-            "price_unit": "USD",
-            "sid": self.sid,
-            "status": self.status,
-            "subresource_uris": {"media": f"{uri}/Media.json"},
-            "to": self.to,
-            "uri": f"{uri}.json",
-        }
 
 
 class TwilioSink:
@@ -93,9 +44,9 @@ class TwilioSink:
     def routes(self) -> list[Route]:
         """Return what it answers to."""
         return [
-            Route(f"{_API}/Messages.json", self.create, methods=["POST"]),
-            Route(f"{_API}/Messages.json", self.index, methods=["GET"]),
-            Route(f"{_API}/Messages/{{sid}}.json", self.fetch, methods=["GET"]),
+            Route(f"{ACCOUNT_PATH}/Messages.json", self.create, methods=["POST"]),
+            Route(f"{ACCOUNT_PATH}/Messages.json", self.index, methods=["GET"]),
+            Route(f"{ACCOUNT_PATH}/Messages/{{sid}}.json", self.fetch, methods=["GET"]),
         ]
 
     async def stop(self) -> None:
@@ -165,7 +116,7 @@ class TwilioSink:
         lies = behaviour.mode is Mode.LIE
         if lies and behaviour.code == 0:
             return
-        error = behaviour.number(_UNREACHABLE) if lies else None
+        error = behaviour.number(UNREACHABLE) if lies else None
         task = asyncio.create_task(self._report(sms, callback, token, error))
         self._reports.add(task)
         task.add_done_callback(self._reports.discard)
@@ -182,41 +133,8 @@ class TwilioSink:
                     changed["error_code"] = error
                 sms = self._keep(sms.model_copy(update=changed))
                 if callback:
-                    await _call_back(client, callback, sms, token)
+                    await call_back(client, callback, sms, token)
                 await asyncio.sleep(_BETWEEN_STATES_S)
-
-
-async def _call_back(client: httpx.AsyncClient, url: str, sms: Sms, token: str) -> None:
-    """POST one state. Like Twilio's default: once more where no connection could be made, and otherwise never again."""
-    params = {
-        "AccountSid": sms.account,
-        "ApiVersion": "2010-04-01",
-        "From": sms.sender or "",
-        "MessageSid": sms.sid,
-        "MessageStatus": sms.status,
-        "SmsSid": sms.sid,
-        "SmsStatus": sms.status,
-        "To": sms.to,
-    }
-    if sms.error_code is not None:
-        params["ErrorCode"] = str(sms.error_code)
-    headers = {"X-Twilio-Signature": signature(url, params, token), "User-Agent": "TwilioProxy/1.1"}
-    for last in (False, True):
-        try:
-            await client.post(url, data=params, headers=headers)
-        except httpx.ConnectError:
-            if last:
-                return
-        except httpx.HTTPError:
-            return  # whether the other side took it is its own affair: the state can be fetched
-        else:
-            return
-
-
-def signature(url: str, params: dict[str, str], token: str) -> str:
-    """Sign a callback as Twilio does: base64 HMAC-SHA1 over the URL and the sorted names and values, unglued."""
-    signed = url + "".join(name + params[name] for name in sorted(params))
-    return base64.b64encode(hmac.new(token.encode(), signed.encode(), hashlib.sha1).digest()).decode()
 
 
 def _token(request: Request) -> str | None:
@@ -251,10 +169,16 @@ def _invalid(form: dict[str, str]) -> Response | None:
         return _error(400, 21211, f"Invalid 'To' Phone Number: {to}")
     if not (form.get("From") or form.get("MessagingServiceSid")):
         return _error(400, 21603, "A 'From' phone number is required.")
+    return _invalid_content(body, form.get("StatusCallback"))
+
+
+def _invalid_content(body: str, callback: str | None) -> Response | None:
     if not body:
         return _error(400, 21602, "Message body is required.")
     if len(body) > _MAX_BODY:
         return _error(400, 21617, "The concatenated message body exceeds the 1600 character limit.")
+    if callback and not _HTTP_URL.fullmatch(callback):
+        return _error(400, 21609, f"The 'StatusCallback' URL {callback} is not a valid URL")
     return None
 
 
@@ -301,7 +225,3 @@ def _matches(sms: Sms, to: str | None, sender: str | None, days: dict[str, date]
         and day >= days.get("DateSent>", day)
         and day <= days.get("DateSent<", day)
     )
-
-
-def _rfc2822(at: datetime | None) -> str | None:
-    return None if at is None else format_datetime(at)

@@ -116,6 +116,23 @@ async def test_throttling_is_450(tmp_path: Path) -> None:
         assert refused.value.recipients[0].code == 450
 
 
+async def test_another_code_brings_the_enhanced_code_of_its_class(tmp_path: Path) -> None:
+    async with running_sinks(tmp_path) as sinks:
+        sinks.behave("smtp", "fail", code=554)
+        with pytest.raises(aiosmtplib.SMTPDataError) as refused:
+            await send(sinks, page_mail())
+        assert (refused.value.code, refused.value.message[:5]) == (554, "5.3.0")
+
+
+async def test_mail_sent_again_after_a_lie_repeats_nothing_anybody_got(tmp_path: Path) -> None:
+    async with running_sinks(tmp_path) as sinks:
+        sinks.behave("smtp", "lie", times=1)
+        with pytest.raises(aiosmtplib.SMTPServerDisconnected):
+            await send(sinks, page_mail())
+        await send(sinks, page_mail())
+        assert [(m.n, m.duplicate_of) for m in sinks.received()] == [(2, None)]
+
+
 @pytest.mark.parametrize(("mode", "kept"), [("drop", 1), ("lie", 0)])
 async def test_connection_lost_after_the_final_dot_says_nothing_about_the_mail(
     tmp_path: Path, mode: str, kept: int

@@ -157,6 +157,7 @@ async def test_refusals_have_twilios_error_shape(tmp_path: Path, mode: str, stat
         ({"From": ""}, 21603),
         ({"Body": ""}, 21602),
         ({"Body": "x" * 1601}, 21617),
+        ({"StatusCallback": "not a url"}, 21609),
     ],
 )
 async def test_impossible_messages_are_refused_by_code(tmp_path: Path, wrong: dict[str, str], code: int) -> None:

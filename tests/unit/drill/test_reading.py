@@ -11,7 +11,7 @@ from cli.drill.inbox import ago, grouped, with_links
 from cli.drill.slack import message_text
 from cli.drill.sms_text import segments
 from cli.drill.store import Channel, Received, joined, marks_in
-from cli.drill.twilio import signature
+from cli.drill.twilio_message import signature
 from cli.drill.webhook import verified
 
 NOON = datetime(2026, 2, 20, 12, tzinfo=UTC)
