@@ -1,10 +1,10 @@
 """The configuration: one declarative set of documents, read strictly, cut into a slice per service (ADR 0006)."""
 
 from shared.config.difference import Change, difference
+from shared.config.editor_schema import json_schema
 from shared.config.errors import ConfigError, ConfigErrors
 from shared.config.model import Document
 from shared.config.reading import load, parse
-from shared.config.schema import json_schema
 from shared.config.slice_models import (
     ConsoleSlice,
     EvaluatorSlice,

@@ -6,8 +6,9 @@ from pathlib import PurePosixPath
 from typing import Final, TypeAlias
 
 from shared.config.errors import ConfigError, ConfigErrors, Mark, Path, error_at, shortened
-from shared.config.scalars import expand, resolve_plain
+from shared.config.scalars import expand, is_one_variable, resolve_plain
 from shared.config.source import MAX_DEPTH, MAX_NODES, Items, Node, Scalar, Table, read_yaml
+from shared.config.types import FromVariable
 
 ReadFile: TypeAlias = Callable[[str, str], tuple[str, str]]
 """(including file, file as written) -> (name to show, text). Raises OSError or UnicodeDecodeError."""
@@ -185,4 +186,9 @@ class _Assembler:
             self._error(node.mark, path, str(error))
             self.result.broken.add(path)
         self.result.places[path] = Place(key, node.mark, node.text, node.plain, text != node.text)
-        return resolve_plain(text) if node.plain else text
+        value = resolve_plain(text) if node.plain else FromVariable(text) if is_one_variable(node.text) else text
+        if value is None and path[-1:] != ("is",) and path not in self.result.broken:
+            # Only `is: null` means something. `severity:` with nothing behind it is a forgotten value, not the default.
+            self._error(key or node.mark, path, "has no value; write one, or leave the name out")
+            self.result.broken.add(path)
+        return value

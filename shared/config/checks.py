@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from shared.config.json_path import JsonPath
-from shared.config.types import Between, Duration, Flag, Id, Strict, Text, Unit, Url
+from shared.config.scalars import resolve_plain
+from shared.config.types import ALSO_VARIABLE, Between, Duration, Flag, FromVariable, Id, Strict, Text, Unit, Url
 from shared.values import ID_PATTERN, CheckId, ServiceId
 
 SECRET_HEADERS: Final = frozenset(
@@ -38,11 +39,11 @@ class Service(Strict):
 
 
 def _one_or_many(value: object) -> object:
-    return [value] if isinstance(value, int | str) else value
+    return [value] if isinstance(value, int | str) else value  # a single one in place of a list of one
 
 
 Statuses = Annotated[
-    tuple[Annotated[int, Field(strict=True, ge=100, le=599)], ...],
+    tuple[Annotated[int, Field(strict=True, ge=100, le=599), ALSO_VARIABLE], ...],
     BeforeValidator(_one_or_many),
     Field(min_length=1, max_length=50),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}, "minItems": 1}]}),
@@ -70,7 +71,7 @@ Regexes = Annotated[
     Field(max_length=50),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False), ALSO_VARIABLE]
 
 
 def _plain_value(value: object) -> object:
@@ -147,7 +148,8 @@ MAX_REDIRECTS: Final = 5
 
 
 def _redirects(value: object) -> object:
-    return (MAX_REDIRECTS if value else 0) if isinstance(value, bool) else value
+    plain = resolve_plain(value) if isinstance(value, FromVariable) else value
+    return (MAX_REDIRECTS if plain else 0) if isinstance(plain, bool) else plain
 
 
 Redirects = Annotated[

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from shared.config.checks import Checks, Services
 from shared.config.people import Channels, Escalations, People
 from shared.config.rules import Rules
-from shared.config.types import Between, Duration, Id, Strict, Url, Zone
+from shared.config.types import ALSO_VARIABLE, Between, Duration, Id, Strict, Url, Zone
 from shared.config.workflow import Workflow
 from shared.values import DEFAULT_PARTITIONS, ID_PATTERN, Location
 
@@ -16,11 +16,15 @@ from shared.values import DEFAULT_PARTITIONS, ID_PATTERN, Location
 class Evaluation(Strict):
     """How the log is cut and how soon silence speaks; the defaults are right for nearly everybody."""
 
-    partitions: Annotated[int, Field(strict=True, ge=1, le=1024)] = DEFAULT_PARTITIONS
+    partitions: Annotated[int, Field(strict=True, ge=1, le=1024), ALSO_VARIABLE] = DEFAULT_PARTITIONS
     prober_grace: Annotated[Duration, AfterValidator(Between(timedelta(seconds=2), timedelta(hours=1)))] = timedelta(
         seconds=10
     )
     """A location that sent no batch for this long is said to be down."""
+    restate_every: Annotated[Duration, AfterValidator(Between(timedelta(seconds=1), timedelta(minutes=1)))] = timedelta(
+        minutes=1
+    )
+    """How often the open breaches are said again; more often only where clocks are short, as in a demonstration."""
 
 
 class Document(Strict):

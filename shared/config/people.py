@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from shared.config.types import (
+    ALSO_VARIABLE,
     Between,
     Duration,
     Email,
@@ -83,7 +84,7 @@ class Policy(Strict):
     """Who is paged, one step after the other, until somebody acknowledges."""
 
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=50)]
-    repeat: Annotated[int, Field(strict=True, ge=0, le=100)] = 0
+    repeat: Annotated[int, Field(strict=True, ge=0, le=100), ALSO_VARIABLE] = 0
     """How many more rounds after the first."""
 
 
@@ -108,7 +109,7 @@ class Smtp(Strict):
     """A mail server that takes our mail."""
 
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
-    port: Annotated[int, Field(strict=True, ge=1, le=65535)] = 587
+    port: Annotated[int, Field(strict=True, ge=1, le=65535), ALSO_VARIABLE] = 587
     from_: Annotated[Email, Field(alias="from")]
     username: SecretRef | None = None
     password: SecretRef | None = None

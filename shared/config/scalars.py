@@ -31,6 +31,12 @@ def resolve_plain(text: str) -> object:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
+def is_one_variable(text: str) -> bool:
+    """Whether a text is `${NAME}` or `${NAME:-default}` from its first to its last letter."""
+    match = _VARIABLE.fullmatch(text)
+    return match is not None and match["name"] is not None
+
+
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """Replace every `${NAME}` and `${NAME:-default}`; `$${` stands for `${`.
 

@@ -177,6 +177,8 @@ class EvaluatorSlice(Slice):
     locations: tuple[Location, ...]
     partitions: int
     prober_grace: timedelta
+    restate_every: timedelta = timedelta(minutes=1)
+    """How often the open set is restated."""
     services: dict[ServiceId, Partition]
     checks: dict[CheckId, EvaluatedCheck]
     rules: dict[RuleId, EvaluatedRule]

@@ -130,6 +130,7 @@ def evaluator_slice(document: Document) -> EvaluatorSlice:
         locations=document.locations,
         partitions=document.evaluation.partitions,
         prober_grace=document.evaluation.prober_grace,
+        restate_every=document.evaluation.restate_every,
         services={name: _partition(document, name) for name in document.services},
         checks={name: _evaluated_check(document, check) for name, check in document.checks.items()},
         rules={

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from shared.config.scalars import resolve_plain
 from shared.values import ID_PATTERN, format_duration, parse_duration
 
 DURATION_PATTERN: Final = r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"
@@ -82,10 +83,23 @@ class Between:
         return value
 
 
+class FromVariable(str):
+    """A quoted text that is nothing but one `${NAME}`: YAML allows no other way to write a number so inside `{...}`."""
+
+    __slots__ = ()
+
+
+def _value_of_variable(value: object) -> object:
+    return resolve_plain(value) if isinstance(value, FromVariable) else value
+
+
+ALSO_VARIABLE: Final = BeforeValidator(_value_of_variable)
+"""For numbers and flags: `port: '${PORT:-2525}'` is a number although it stands in quotes."""
+
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
-Count = Annotated[int, Field(strict=True, ge=1, le=1000)]
-Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1000), ALSO_VARIABLE]
+Flag = Annotated[bool, Field(strict=True), ALSO_VARIABLE]
 Phone = Annotated[str, Field(pattern=PHONE_PATTERN)]
 Email = Annotated[str, Field(pattern=EMAIL_PATTERN, max_length=254)]
 

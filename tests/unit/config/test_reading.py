@@ -9,7 +9,7 @@ from shared.config.difference import ChangeKind
 from shared.config.json_path import parse_json_path
 from shared.config.scalars import expand, resolve_plain
 from shared.config.types import Threshold, Unit
-from shared.values import PersonId
+from shared.values import CheckId, PersonId
 from tests.unit.config.build import SMALL, document
 
 
@@ -25,6 +25,14 @@ def test_a_plain_word_means_what_yaml_1_2_says(text: str, value: object) -> None
     assert type(resolve_plain(text)) is type(value)
 
 
+def test_nothing_behind_a_name_is_an_error_and_null_can_be_expected() -> None:
+    with pytest.raises(ConfigErrors, match=r"rules\.down\.symptom: has no value"):
+        document(("symptom: outage", "symptom: "))
+    expected = document(("is: ok", "is: null")).checks[CheckId("health")].http
+    assert expected is not None
+    assert (expected.expect.json_[0].op, expected.expect.json_[0].value) == ("is", None)
+
+
 def test_variables_are_expanded_with_defaults_and_can_be_escaped() -> None:
     known = {"A": "x", "EMPTY": ""}
     assert expand("${A}-${B:-y}-${EMPTY:-z}-$${A}-$A", known) == "x-y-z-${A}-$A"
@@ -35,6 +43,17 @@ def test_variables_are_expanded_with_defaults_and_can_be_escaped() -> None:
 def test_a_variable_keeps_its_type_unless_quoted() -> None:
     read = document(("channels:", "evaluation:\n  partitions: ${N}\nchannels:"), variables={"N": "8"})
     assert read.evaluation.partitions == 8
+
+
+def test_a_number_from_a_variable_may_stand_in_quotes_and_a_phone_from_one_stays_a_text() -> None:
+    read = document(
+        ("port: 2525", "port: '${PORT:-2525}'"),
+        ("'+4915112345678'", "'${PHONE}'"),
+        ("name: Ana Sommer", "name: '${NUMBER}'"),
+        variables={"PORT": "25", "PHONE": "+4915100000000", "NUMBER": "7"},
+    )
+    assert read.channels.email[0].smtp.port == 25
+    assert (read.people[PersonId("ana")].name, read.people[PersonId("ana")].reach[0].sms) == ("7", "+4915100000000")
 
 
 def test_an_expanded_secret_is_refused_and_not_shown() -> None:
