@@ -11,6 +11,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its help costs a quarter of a second of imports
     epilog="Start with: hypercare init https://erp.example.org/health, then hypercare up",
 )
 

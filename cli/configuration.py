@@ -93,8 +93,9 @@ def apply(*, file: File = DEFAULT_FILE, data: Data = DEFAULT_DATA, as_json: AsJs
 
 def own_variables(data: Path) -> dict[str, str]:
     """`${HYPERCARE_URL}` and the example's own variables are what `hypercare up` gave them."""
-    variables: dict[str, str] = read_runtime(data).get("variables", {})
-    return variables
+    addresses: dict[str, str] = read_runtime(data).get("addresses", {})
+    mark = "variable."
+    return {name.removeprefix(mark): value for name, value in addresses.items() if name.startswith(mark)}
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,19 @@ class Applied:
 
 
 async def _running_document(data: Path) -> "Document | None":
+    async with admin_bus(find_system(data)) as client:
+        return await applied_document(client.jetstream())
+
+
+async def applied_document(js: "JetStreamContext") -> "Document | None":
+    """The document of the current revision; None before the first apply."""
     from shared.config import Document
     from shared.kit.revisions import fetch_slice, read_pointer
 
-    async with admin_bus(find_system(data)) as client:
-        js = client.jetstream()
-        pointer = await read_pointer(js)
-        if pointer is None:
-            return None
-        return Document.model_validate_json(await fetch_slice(js, "document", pointer.digests["document"]))
+    pointer = await read_pointer(js)
+    if pointer is None:
+        return None
+    return Document.model_validate_json(await fetch_slice(js, "document", pointer.digests["document"]))
 
 
 async def _apply(data: Path, document: "Document") -> Applied:

@@ -1,6 +1,7 @@
 """`hypercare migrate`: database schemas and everything on the bus, declared once and brought up to date."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -19,7 +20,7 @@ def migrate(
 ) -> None:
     """Apply what is missing: SQL migrations, streams, buckets, consumers. Safe to run again and side by side."""
     system = find_system(data)
-    if not system.database_url:
+    if not system.database_urls:
         fail("HYPERCARE_DATABASE_URL (or _FILE) is not set, and no `hypercare up` runs here", EXIT_BAD_INPUT)
     changes = run(migrate_all(system, replicas))
     show(changes, as_json=as_json, text=lambda: "\n".join(changes) or "everything is up to date")
@@ -27,18 +28,18 @@ def migrate(
 
 async def migrate_all(system: System, replicas: int = 1) -> list[str]:
     """Both halves at once; returns what was changed, in words. Raises Unusable or Transient."""
-    schemas, bus = await asyncio.gather(_schemas(system.database_url), _bus(system, replicas))
+    schemas, bus = await asyncio.gather(_schemas(system.database_urls), _bus(system, replicas))
     return [*schemas, *bus]
 
 
-async def _schemas(database_url: str) -> list[str]:
+async def _schemas(database_urls: Mapping[str, str]) -> list[str]:
     from shared.kit.migrations import migrate as apply_migrations
     from shared.kit.migrations import read_migrations
 
     services = Path(__file__).parent.parent / "services"
     applied: list[str] = []
     for name in SERVICES_WITH_SCHEMA:
-        applied += await apply_migrations(database_url, name, read_migrations(services / name / "migrations"))
+        applied += await apply_migrations(database_urls[name], name, read_migrations(services / name / "migrations"))
     return applied
 
 

@@ -6,9 +6,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
@@ -38,51 +38,72 @@ class System:
 
     nats_url: str
     nats_user: str
-    nats_password: str
-    database_url: str
+    nats_password: str = field(repr=False)
+    database_urls: Mapping[str, str] = field(repr=False)
+    """By schema: each service's own role where there is one."""
     incidents_url: str
     notifier_url: str
-    token: str
-
-    def __repr__(self) -> str:
-        return f"System({self.nats_url}, {self.incidents_url}, {self.notifier_url})"
+    token: str = field(repr=False)
 
 
 def read_runtime(data: Path) -> dict[str, Any]:
-    """What `hypercare up` wrote about itself; empty when it never ran here."""
-    try:
-        found: dict[str, Any] = json.loads((data / "runtime.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found
+    """What `hypercare up` says of itself; empty when none runs on this folder."""
+    from cli.runtime.folder import read_runtime as read
+
+    return read(data.absolute()) or {}
 
 
 def find_system(data: Path) -> System:
-    """Find the system; fields nobody gave stay empty."""
+    """Find the system: the environment first, then the data folder. What nobody gave stays empty."""
     from shared.kit.settings import environment
 
-    env, runtime = environment(), read_runtime(data)
-    access: dict[str, str] = runtime.get("access", {})
+    env = environment()
+    folder = _of_folder(data)
 
     def pick(name: str) -> str:
-        given = env.get(f"HYPERCARE_{name.upper()}", "")
         path = env.get(f"HYPERCARE_{name.upper()}_FILE")
-        if not given and path:
-            given = Path(path).read_text(encoding="utf-8").strip()
-        return given or _from_folder(access, name)
+        given = env.get(f"HYPERCARE_{name.upper()}") or (Path(path).read_text(encoding="utf-8").strip() if path else "")
+        return given or folder.get(name, "")
 
-    names = ("nats_url", "nats_user", "nats_password", "database_url", "incidents_url", "notifier_url", "token")
-    return System(**{name: pick(name) for name in names})
+    database_url = pick("database_url")
+    return System(
+        nats_url=pick("nats_url"),
+        nats_user=pick("nats_user"),
+        nats_password=pick("nats_password"),
+        database_urls=dict.fromkeys(("incidents", "notifier"), database_url) if database_url else {},
+        incidents_url=pick("incidents_url"),
+        notifier_url=pick("notifier_url"),
+        token=pick("token"),
+    )
 
 
-def _from_folder(access: dict[str, str], name: str) -> str:
-    """A value of the data folder; secrets stand in files of their own, named by `<name>_file`."""
-    if path := access.get(f"{name}_file"):
-        try:
-            return Path(path).read_text(encoding="utf-8").strip()
-        except OSError:
-            return ""
-    return access.get(name, "")
+def _of_folder(data: Path) -> dict[str, str]:
+    """What a running `hypercare up` and its secrets tell, for whoever may read them."""
+    runtime = read_runtime(data)
+    if not runtime:
+        return {}
+    secrets = _secrets(data)
+    return {
+        **runtime.get("addresses", {}),
+        "nats_user": "admin",
+        "nats_password": secrets.get("bus", {}).get("admin", ""),
+        "token": secrets.get("admin_token", ""),
+    }
+
+
+def ping_key_of(data: Path) -> str:
+    """What heartbeat addresses are derived from: the environment's, else the data folder's; empty when unreadable."""
+    from shared.kit.settings import environment
+
+    return environment().get("HYPERCARE_PING_KEY") or str(_secrets(data).get("ping_key", ""))
+
+
+def _secrets(data: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((data / "secrets.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -96,7 +117,7 @@ def show(value: object, *, as_json: bool, text: Callable[[], str]) -> None:
     typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False) if as_json else text())
 
 
-def table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Columns for people: as wide as their longest cell, no decoration."""
     widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings))]
     return "\n".join(

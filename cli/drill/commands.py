@@ -44,15 +44,15 @@ def behave(sinks_url: str, wire: str, behaviour: dict[str, object]) -> dict[str,
     return _put(f"{sinks_url}/behave/{wire}", behaviour)
 
 
-def address_in(data: Path, section: str, name: str) -> str:
-    """Find an address in the `runtime.json` of a data folder, like `example.admin_url`. Raises DrillError."""
+def address_in(data: Path, name: str) -> str:
+    """Find an address in the `runtime.json` of a data folder, like `example_admin_url`. Raises DrillError."""
     path = data / "runtime.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))[section][name]
+        found = json.loads(path.read_text(encoding="utf-8"))["addresses"][name]
     except OSError as error:
         raise DrillError(f"{path}: {error.strerror}; is `hypercare up` running? --data names its folder") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise DrillError(f"{path} has no {section}.{name}: the example was not started with this folder") from error
+        raise DrillError(f"{path} has no {name}: the example was not started with this folder") from error
     return str(found)
 
 
@@ -82,7 +82,7 @@ def break_command(
     if mode not in MODES:
         raise typer.BadParameter(f"{mode!r}: one of {', '.join(MODES)}", param_hint="MODE")
     try:
-        said = break_target(target or address_in(data, "example", "admin_url"), mode, delay_ms)
+        said = break_target(target or address_in(data, "example_admin_url"), mode, delay_ms)
     except DrillError as error:
         _give_up(error)
     print(json.dumps(said) if as_json else f"The example is now broken: {mode}. Heal it with: hypercare drill heal")
@@ -92,7 +92,7 @@ def break_command(
 def heal_command(*, target: Target = None, data: Data = _DATA, as_json: AsJson = False) -> None:
     """Make the example healthy again."""
     try:
-        said = heal(target or address_in(data, "example", "admin_url"))
+        said = heal(target or address_in(data, "example_admin_url"))
     except DrillError as error:
         _give_up(error)
     print(json.dumps(said) if as_json else "The example is healthy again.")
@@ -114,7 +114,7 @@ def behave_command(
     given = {"times": times, "delay_s": delay_s, "code": int(code) if code and code.isdecimal() else code}
     behaviour: dict[str, object] = {"mode": mode} | {name: value for name, value in given.items() if value is not None}
     try:
-        said = behave(sinks or address_in(data, "sinks", "http_url"), wire, behaviour)
+        said = behave(sinks or address_in(data, "sinks_url"), wire, behaviour)
     except DrillError as error:
         _give_up(error)
     print(json.dumps(said) if as_json else f"The {wire} sink will {mode} {_how_often(times)}.")

@@ -84,7 +84,7 @@ def test_port_asked_for_that_is_taken_is_named_in_one_line(tmp_path: Path, progr
 
 def test_erp_is_broken_and_healed_by_command_and_logs_each_change(tmp_path: Path) -> None:
     with process("examples.erp.app", "--port", "0") as (erp, ready):
-        (tmp_path / "runtime.json").write_text(json.dumps({"example": {"admin_url": ready["admin_url"]}}))
+        (tmp_path / "runtime.json").write_text(json.dumps({"addresses": {"example_admin_url": ready["admin_url"]}}))
         runner, data = CliRunner(), ["--data", str(tmp_path)]
         broken = runner.invoke(app, ["break", "refuse", *data, "--json"])
         assert (broken.exit_code, json.loads(broken.output)["mode"]) == (0, "refuse")
@@ -130,7 +130,7 @@ def test_commands_say_what_is_missing(tmp_path: Path) -> None:
     assert "is `hypercare up` running?" in nowhere.output
     (tmp_path / "runtime.json").write_text("{}")
     without = runner.invoke(app, ["heal", "--data", str(tmp_path)])
-    assert "has no example.admin_url" in without.output
+    assert "has no example_admin_url" in without.output
     assert runner.invoke(app, ["break", "moody", "--data", str(tmp_path)]).exit_code == 2
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -1,0 +1,191 @@
+"""One installation on one machine: its ports, its secrets, and how each of its processes is started."""
+
+import sys
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.error import URLError
+
+from cli.runtime.account import account_for, place_cluster, place_sockets, reachable_binaries
+from cli.runtime.child import DATA_MARKER, Launch
+from cli.runtime.folder import DataFolder, Secrets
+from cli.runtime.nats import NatsSetup, answers, bus_logins, prepare_nats
+from cli.runtime.ports import Ports
+from cli.runtime.postgres import SUPERUSER, PostgresSetup, accepts_connections, prepare_postgres
+from cli.runtime.supervisor import ProcessSpec
+from shared.contracts.permissions import BUS_USERS
+from shared.kit.errors import Unusable
+from shared.kit.settings import environment
+
+SERVICES: Final = ("notifier", "incidents", "evaluator", "prober", "console")
+"""In the order of a stop's harm, reversed: all are started together."""
+WITH_DATABASE: Final = ("incidents", "notifier")
+USUAL_PORTS: Final = {"notifier": 8800, "console": 8801, "prober": 8802, "incidents": 8803}
+SHARED_WITH_CHILDREN: Final = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "HYPERCARE_LOG_LEVEL",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What is fixed before the first process starts."""
+
+    folder: DataFolder
+    ports: Ports
+    secrets: Secrets
+    postgres: PostgresSetup
+    scale: Mapping[str, int]
+    crash_files: Mapping[str, Path]
+    """Service -> file of `shared.kit.crash_points`; empty in earnest."""
+    extra_env: Mapping[str, str]
+    """For services that resolve secrets: the example's own."""
+
+    @property
+    def nats_url(self) -> str:
+        """Where the bus is."""
+        return f"nats://127.0.0.1:{self.ports.chosen['nats']}"
+
+    def url(self, service: str) -> str:
+        """Where a service answers people."""
+        return f"http://127.0.0.1:{self.ports.chosen[service]}"
+
+    def replicas(self, service: str) -> list[str]:
+        """The names of a service's processes."""
+        return [f"{service}-{number}" for number in range(self.scale.get(service, 1))]
+
+
+def choose_ports(ports: Ports, scale: Mapping[str, int], asked_for: Mapping[str, int], names: list[str]) -> None:
+    """Choose every port of a run. `names`: further ones with no usual port, besides the services' own."""
+    for name, usual in USUAL_PORTS.items():
+        ports.choose(name, usual=usual, asked_for=asked_for.get(name))
+    for name in ("nats", *names):
+        ports.choose(name, asked_for=asked_for.get(name))
+    for service in SERVICES:
+        for number in range(scale.get(service, 1)):
+            ports.choose(f"{service}-{number}.ops")
+
+
+def prepare_database(folder: DataFolder, secrets: Secrets) -> PostgresSetup:
+    """Where this folder's Postgres lives and as whom it runs."""
+    cluster = place_cluster(folder.path)
+    account = account_for(cluster)
+    return PostgresSetup(
+        cluster=cluster,
+        socket_folder=place_sockets(folder.path / "run", account),
+        binaries=reachable_binaries(account),
+        passwords=secrets.database,
+        account=account,
+        lock_fd=folder.lock_fd,
+        marker=str(folder.path),
+    )
+
+
+def base_specs(home: Installation) -> list[ProcessSpec]:
+    """The bus and the database."""
+    logins = bus_logins(BUS_USERS, home.secrets.bus)
+    admin = next(login for login in logins if login.name == "admin")
+    port = home.ports.chosen["nats"]
+    setup = NatsSetup(
+        folder=home.folder.path / "nats",
+        logins=logins,
+        port=port,
+        lock_fd=home.folder.lock_fd,
+        marker=str(home.folder.path),
+    )
+    return [
+        ProcessSpec("nats", lambda: prepare_nats(setup), lambda: answers(port, admin), "nats", 2.0),
+        ProcessSpec(
+            "postgres",
+            lambda: prepare_postgres(home.postgres),
+            lambda: accepts_connections(home.postgres.socket_folder),
+            "postgres",
+            2.0,
+        ),
+    ]
+
+
+def service_specs(home: Installation, locations: tuple[str, ...]) -> list[ProcessSpec]:
+    """One process per replica. Replicas of a prober take the configuration's locations in turn."""
+    specs = []
+    for service in SERVICES:
+        for number, instance in enumerate(home.replicas(service)):
+            env = _service_env(home, service, instance)
+            if service == "prober":
+                env["HYPERCARE_LOCATION"] = locations[number % len(locations)]
+            specs.append(_python(home, instance, ["-m", f"services.{service}"], env, f"{instance}.ops"))
+    return specs
+
+
+def _service_env(home: Installation, service: str, instance: str) -> dict[str, str]:
+    env = {
+        "HYPERCARE_INSTANCE": instance,
+        "HYPERCARE_NATS_URL": home.nats_url,
+        "HYPERCARE_NATS_USER": service,
+        "HYPERCARE_NATS_PASSWORD": home.secrets.bus[service],
+        "HYPERCARE_OPS_PORT": str(home.ports.chosen[f"{instance}.ops"]),
+        "HYPERCARE_DRAIN_S": "4",
+    }
+    if service in USUAL_PORTS:
+        env["HYPERCARE_HTTP_PORT"] = str(home.ports.chosen[service])
+        env["HYPERCARE_HTTP_SHARED_PORT"] = "true"
+    if service in WITH_DATABASE:
+        env["HYPERCARE_DATABASE_URL"] = home.postgres.dsn(service)
+    if service == "notifier":
+        env["HYPERCARE_LINK_KEY"] = home.secrets.link_key
+    if service == "prober":
+        env["HYPERCARE_PING_KEY"] = home.secrets.ping_key
+    if service == "console":
+        env["HYPERCARE_INCIDENTS_URL"] = home.url("incidents")
+        env["HYPERCARE_NOTIFIER_URL"] = home.url("notifier")
+    if service in {"notifier", "prober"}:  # they resolve `env:` references where they use them
+        env = {**environment(), **home.extra_env, **env}
+    if service in home.crash_files:
+        env["HYPERCARE_CRASH_FILE"] = str(home.crash_files[service])
+    return env
+
+
+def _python(home: Installation, name: str, arguments: list[str], env: Mapping[str, str], ops: str) -> ProcessSpec:
+    inherited = {key: value for key, value in environment().items() if key in SHARED_WITH_CHILDREN}
+    launch = Launch(
+        argv=(sys.executable, *arguments),
+        env={**inherited, "PYTHONUNBUFFERED": "1", **env, DATA_MARKER: str(home.folder.path)},
+    )
+    ready = f"http://127.0.0.1:{home.ports.chosen[ops]}/readyz"
+    return ProcessSpec(name, lambda: launch, lambda: is_ready(ready), "json", 5.5)
+
+
+def is_ready(url: str) -> bool:
+    """Whether a readiness endpoint says yes."""
+    try:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(url, timeout=2) as answer:
+            return bool(answer.status == 200)  # noqa: PLR2004  # the one status that means yes
+    except (URLError, OSError):
+        return False
+
+
+def parse_numbers(text: str | None, option: str, *, allowed: tuple[str, ...] | None = None) -> dict[str, int]:
+    """Read `evaluator=2,prober=2`. Raises Unusable naming the option and the part that is wrong."""
+    found: dict[str, int] = {}
+    for part in (text or "").split(","):
+        if not part.strip():
+            continue
+        name, _, number = (word.strip() for word in part.partition("="))
+        if not number.isdecimal() or int(number) < 1:
+            raise Unusable(f"{option}: {part!r} must be NAME=NUMBER, like evaluator=2")
+        if allowed is not None and name not in allowed:
+            raise Unusable(f"{option}: there is no {name!r}; what can be named is {', '.join(allowed)}")
+        found[name] = int(number)
+    return found
+
+
+def database_roles() -> tuple[str, ...]:
+    """Who has a password in the database."""
+    return (SUPERUSER, *WITH_DATABASE)
+
+
+def bus_users() -> tuple[str, ...]:
+    """Who has a password on the bus."""
+    return tuple(user.name for user in BUS_USERS)

@@ -1,0 +1,59 @@
+"""`hypercare up`: the whole system on one machine, and nothing to configure but what it should watch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.system import DEFAULT_DATA, EXIT_BAD_INPUT, Data, fail
+
+if TYPE_CHECKING:
+    from cli.runtime.site import Request
+
+
+def up(
+    *,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="The configuration; without one, the last applied.")
+    ] = None,
+    data: Data = DEFAULT_DATA,
+    scale: Annotated[str | None, typer.Option(help="Replicas: evaluator=2,prober=2")] = None,
+    port: Annotated[str | None, typer.Option(help="Ports that must be these: console=9000,notifier=9001")] = None,
+    example: Annotated[bool, typer.Option("--example", help="With the example ERP and the sinks.")] = False,
+) -> None:
+    """Start NATS, Postgres and every service, apply the configuration, and stay up until Ctrl-C."""
+    run_site(request_of(file, data, scale, port, example=example))
+
+
+def request_of(
+    file: Path | None, data: Path, scale: str | None, port: str | None, *, example: bool, demo: bool = False
+) -> "Request":
+    """Check what was asked for; leaves with exit code 2 and words when it cannot be."""
+    from cli.runtime.example import CONFIGURATION, DEMO_CONFIGURATION
+    from cli.runtime.installation import SERVICES, USUAL_PORTS, parse_numbers
+    from cli.runtime.site import Request
+    from shared.kit.errors import Unusable
+
+    try:
+        replicas = parse_numbers(scale, "--scale", allowed=SERVICES)
+        ports = parse_numbers(port, "--port", allowed=(*USUAL_PORTS, "nats"))
+    except Unusable as error:
+        fail(str(error), EXIT_BAD_INPUT)
+    if file is None and example:
+        file = DEMO_CONFIGURATION if demo else CONFIGURATION
+    if file is None and Path("hypercare.yaml").exists() and not (data / "ports.json").exists():
+        file = Path("hypercare.yaml")
+    return Request(file=file, data=data, scale=replicas, ports=ports, example=example)
+
+
+def run_site(request: "Request") -> None:
+    """Run until a signal; what cannot start says why in one readable message, exit code 2."""
+    import asyncio
+
+    from cli.runtime.site import run
+    from shared.kit.errors import HypercareError
+
+    try:
+        asyncio.run(run(request))
+    except HypercareError as error:
+        fail(str(error), EXIT_BAD_INPUT)
