@@ -5,6 +5,7 @@ from shared.config.editor_schema import json_schema
 from shared.config.errors import ConfigError, ConfigErrors
 from shared.config.model import Document
 from shared.config.reading import load, parse
+from shared.config.secret_refs import SecretMissing, SecretRef, UrlRef
 from shared.config.slice_models import (
     ConsoleSlice,
     EvaluatorSlice,
@@ -14,7 +15,6 @@ from shared.config.slice_models import (
     Slice,
 )
 from shared.config.slices import SLICE_TYPES, partition_spread, slices
-from shared.config.types import SecretMissing, SecretRef, UrlRef
 
 __all__ = [
     "SLICE_TYPES",

@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_serializer, model_validator
 
 from shared.config.json_path import JsonPath
 from shared.config.scalars import resolve_plain
@@ -100,6 +100,11 @@ class JsonExpectation(Strict):
         if len(given) != 1:
             raise ValueError("needs exactly one of is, matches, above, below")
         return self
+
+    @model_serializer
+    def _as_written(self) -> dict[str, str | float | bool | None]:
+        # `is: null` and no `is` at all are different things, which the default of null would make one.
+        return {"path": self.path, self.op: self.value}
 
     @property
     def op(self) -> Literal["is", "matches", "above", "below"]:

@@ -11,7 +11,8 @@ from shared.config.errors import Path, closest
 from shared.config.model import Document
 from shared.config.people import Escalation, Policy, Reach
 from shared.config.rules import AGGREGATES, Condition, Rule, Window
-from shared.config.types import SecretRef, Threshold, Unit
+from shared.config.secret_refs import SecretRef
+from shared.config.types import Threshold, Unit
 from shared.values import CheckId, Severity, format_duration
 
 Finding: TypeAlias = tuple[Path, str, str | None, bool]

@@ -1,10 +1,11 @@
 """What a new document changes: for `hypercare plan`."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.config.errors import Path, path_text
+from shared.config.errors import Path, path_text, shortened
 from shared.config.model import Document
 
 
@@ -25,6 +26,17 @@ class Change:
     old: object = None
     new: object = None
 
+    def __str__(self) -> str:
+        if self.kind is ChangeKind.CHANGED:
+            return f"~ {self.path}: {_written(self.old)} -> {_written(self.new)}"
+        if self.kind is ChangeKind.ADDED:
+            return f"+ {self.path}: {_written(self.new)}"
+        return f"- {self.path}: {_written(self.old)}"
+
+
+def _written(value: object) -> str:
+    return shortened(json.dumps(value, ensure_ascii=False), 100)
+
 
 def difference(old: Document | None, new: Document) -> list[Change]:
     """Return what differs, in the order of the new document; a whole named thing that is new is one change.
@@ -32,8 +44,8 @@ def difference(old: Document | None, new: Document) -> list[Change]:
     Nothing before (`old` None): everything is added, section by section and name by name. Lists are compared as
     a whole: a changed order of steps is a change of the list, not of its every entry.
     """
-    before = {} if old is None else old.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    after = new.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    before = {} if old is None else old.model_dump(mode="json", exclude_defaults=True)
+    after = new.model_dump(mode="json", exclude_defaults=True)
     return list(_compare(before, after, ()))
 
 

@@ -7,20 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from shared.config.types import (
-    ALSO_VARIABLE,
-    Between,
-    Duration,
-    Email,
-    Flag,
-    Id,
-    Phone,
-    SecretRef,
-    Strict,
-    Url,
-    UrlRef,
-    Zone,
-)
+from shared.config.secret_refs import SecretRef, UrlRef
+from shared.config.types import ALSO_VARIABLE, Between, Duration, Email, Flag, Id, Phone, Strict, Url, Zone
 from shared.values import ID_PATTERN, PersonId, Severity
 
 

@@ -1,12 +1,10 @@
 """The small types the document is made of: durations, thresholds with units, references to secrets, addresses."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -39,7 +37,7 @@ LONGEST: Final = timedelta(days=366)
 class Strict(BaseModel):
     """A part of the document: unknown fields are errors, and nothing changes after it was read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, serialize_by_alias=True)
 
 
 def _read_duration(value: object) -> timedelta:
@@ -104,7 +102,8 @@ Phone = Annotated[str, Field(pattern=PHONE_PATTERN)]
 Email = Annotated[str, Field(pattern=EMAIL_PATTERN, max_length=254)]
 
 
-def _check_url(value: str) -> str:
+def check_url(value: str) -> str:
+    """Return an http(s) URL with a host and without a login; raise ValueError for anything else."""
     if re.search(r"[\s\x00-\x1f\x7f]", value):
         raise ValueError("must be a URL without spaces or control characters")
     try:
@@ -122,7 +121,7 @@ def _check_url(value: str) -> str:
 Url = Annotated[
     str,
     Field(max_length=2000),
-    AfterValidator(_check_url),
+    AfterValidator(check_url),
     WithJsonSchema({"type": "string", "pattern": r"^(https?://|\$\{)", "description": "An http(s) address"}),
 ]
 
@@ -209,69 +208,3 @@ class Threshold:
     def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """For editors: a plain number, or text with a unit."""
         return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": THRESHOLD_PATTERN}]}
-
-
-class SecretMissing(LookupError):  # a fact about the world, shown at apply; "Error" adds nothing
-    """A reference points to a variable that is not set or a file that cannot be read; says which, never the value."""
-
-
-@dataclass(frozen=True)
-class SecretRef:
-    """Where a secret is to be found when it is used: `env:NAME` or `file:/path`. Never the secret itself."""
-
-    source: Literal["env", "file", "literal"]
-    name: str
-    allows_literal: ClassVar[bool] = False
-
-    @property
-    def text(self) -> str:
-        """The reference as written; for a plain address (UrlRef) the address."""
-        return self.name if self.source == "literal" else f"{self.source}:{self.name}"
-
-    def resolve(self, environment: Mapping[str, str]) -> str:
-        """Return the secret, without the line end of a file. Raises SecretMissing."""
-        if self.source == "literal":
-            return self.name
-        if self.source == "env":
-            value = environment.get(self.name)
-        else:
-            try:
-                value = Path(self.name).read_text(encoding="utf-8").rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
-                raise SecretMissing(f"{self.text}: {type(error).__name__}") from error
-        if not value:
-            raise SecretMissing(f"{self.text}: is not set or empty")
-        return value
-
-    @classmethod
-    def read(cls, value: object) -> Self:
-        """Read a reference; the error never repeats the value, which may be the secret."""
-        if isinstance(value, cls):
-            return value
-        if isinstance(value, str):
-            if re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]{0,127}", value, re.ASCII):
-                return cls("env", value[4:])
-            if re.fullmatch(r"file:/[^\x00-\x1f]{1,1000}", value):
-                return cls("file", value[5:])
-            if cls.allows_literal:
-                return cls("literal", _check_url(value))
-        raise ValueError("must be a reference, env:NAME or file:/path; a secret is never written here")
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Validate from text; write the reference."""
-        return core_schema.no_info_plain_validator_function(
-            cls.read, serialization=core_schema.plain_serializer_function_ser_schema(lambda one: one.text)
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """For editors: a pattern."""
-        pattern = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
-        return {"type": "string", "pattern": pattern if not cls.allows_literal else r"^(env:|file:/|https?://|\$\{)"}
-
-
-class UrlRef(SecretRef):
-    """An address that may be a secret: `env:NAME`, `file:/path`, or a plain http(s) URL."""
-
-    allows_literal: ClassVar[bool] = True

@@ -7,8 +7,8 @@ import pytest
 
 from shared.config import load, parse
 from shared.config.checks import PHASES, SECRET_HEADERS
+from shared.config.cut_people import incidents_slice
 from shared.config.slice_models import StageName
-from shared.config.slices import incidents_slice
 from shared.config.types import Strict
 from shared.config.workflow import MESSAGE_FIELDS
 from shared.values import Severity, parse_duration

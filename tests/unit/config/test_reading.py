@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.config import Change, ConfigErrors, SecretMissing, SecretRef, difference, load, parse
+from shared.config import Change, ConfigErrors, Document, SecretMissing, SecretRef, difference, load, parse, slices
 from shared.config.difference import ChangeKind
 from shared.config.json_path import parse_json_path
 from shared.config.scalars import expand, resolve_plain
@@ -164,6 +164,22 @@ def test_a_difference_names_what_was_added_removed_and_changed() -> None:
     ]
     assert Change(ChangeKind.CHANGED, "rules.slow.p95.above.critical", "1s", "2s") in difference(old, new)
     assert difference(old, old) == []
+
+
+def test_a_change_reads_as_one_line() -> None:
+    changes = difference(document(), document(("critical: 1s", "critical: 2s")))
+    assert [str(change) for change in changes] == ['~ rules.slow.p95.above.critical: "1s" -> "2s"']
+    assert str(Change(ChangeKind.ADDED, "locations", None, ["main"])) == '+ locations: ["main"]'
+    assert str(Change(ChangeKind.REMOVED, "rules.cold", {"check": "a"})) == '- rules.cold: {"check": "a"}'
+
+
+def test_a_document_is_stored_as_json_and_comes_back_the_same() -> None:
+    for read in (document(), document(("is: ok", "is: null")), document(("is: ok", "above: 3"))):
+        again = Document.model_validate_json(read.model_dump_json())
+        assert difference(read, again) == []
+        assert {name: one.digest() for name, one in slices(again).items()} == {
+            name: one.digest() for name, one in slices(read).items()
+        }
 
 
 def test_a_first_document_is_all_added_name_by_name() -> None:

@@ -15,9 +15,11 @@ from shared.config import (
     partition_spread,
     slices,
 )
+from shared.config.cut_console import console_slice
+from shared.config.cut_people import incidents_slice, notifier_slice
+from shared.config.cut_probing import evaluator_slice, prober_slice
 from shared.config.rules import Condition
 from shared.config.slice_models import StageName
-from shared.config.slices import console_slice, evaluator_slice, incidents_slice, notifier_slice, prober_slice
 from shared.values import CheckId, PersonId, RuleId, ServiceId, Severity, partition_of
 from tests.unit.config.build import document
 
@@ -184,6 +186,13 @@ def test_the_notifier_gets_addresses_in_order_and_secrets_as_references() -> Non
     assert known.sms[0].api_url == "https://api.twilio.com"
     assert known.webhook[0].url.resolve({}) == "https://events.example.org/in"
     assert notifier_slice(document(("host: 127.0.0.1", "host: mail.example.org"))).email[0].starttls is True
+
+
+def test_a_service_can_ask_for_every_secret_that_it_will_need() -> None:
+    known = slices(document())
+    assert [one.text for one in known["prober"].secrets()] == ["env:HEALTH_TOKEN"]
+    assert {one.text for one in known["notifier"].secrets()} >= {"env:U", "file:/run/p", "env:SLACK", "env:EVENTS"}
+    assert known["incidents"].secrets() == ()
 
 
 def test_the_console_shows_a_rule_in_one_line_and_an_address_without_its_query() -> None:
