@@ -1,0 +1,1 @@
+"""The edges out: the ledger's storage and the channels."""

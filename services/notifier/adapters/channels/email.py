@@ -1,0 +1,176 @@
+"""E-mail by SMTP (RFC 5321): one connection, one mail, one recipient, and what the server's words mean."""
+
+import re
+import socket
+import ssl
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as WIRE
+from email.utils import format_datetime
+from html import escape
+from typing import Final
+
+import aiosmtplib
+
+from services.notifier.domain.outcomes import (
+    Accepted,
+    PermanentFailure,
+    SendResult,
+    TransientFailure,
+    Unknown,
+)
+from services.notifier.domain.wording import Outgoing, headline, plain_text
+from shared.config.slice_models import SmtpAccount
+from shared.kit.clock import Clock
+from shared.kit.crash_points import reached
+from shared.kit.settings import secret_value
+
+_IMPLICIT_TLS: Final = 465
+_ENHANCED: Final = re.compile(r"^\s*([245])\.(\d{1,3})\.(\d{1,3})\b")
+_OURS: Final = frozenset({530, 534, 535, 538})
+"""Replies about our credentials: an alarm for the admin, not the fault of the recipient."""
+
+
+class EmailChannel:
+    """One mail server. It reports nothing later: bounces are mails of their own, which this version does not read."""
+
+    def __init__(
+        self, account: SmtpAccount, clock: Clock, *, timeout_s: float = 8.0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Keep the account; `tls` is another trust than the system's, for tests and private authorities."""
+        self._account = account
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._tls = tls
+        self._our_name = socket.gethostname()  # aiosmtplib would ask the DNS for it, blocking the loop
+
+    @property
+    def name(self) -> str:
+        """Names the account."""
+        return self._account.name
+
+    async def send(self, message: Outgoing) -> SendResult:
+        """Hand one mail over; a repeated one has the same Message-ID, so that mailboxes can tell."""
+        mail = write_mail(message, self._account.sender, format_datetime(self._clock.now()))
+        client = aiosmtplib.SMTP(
+            hostname=self._account.host,
+            port=self._account.port,
+            timeout=self._timeout_s,
+            local_hostname=self._our_name,
+            use_tls=self._account.port == _IMPLICIT_TLS,
+            start_tls=False,
+            tls_context=self._tls,
+        )
+        try:
+            refusal = await self._greet(client) or await self._envelope(client, message.address)
+            return refusal or await self._data(client, mail)
+        finally:
+            client.close()
+
+    async def _greet(self, client: aiosmtplib.SMTP) -> SendResult | None:
+        """Connect, secure, log in; nothing can have been sent when this fails."""
+        account = self._account
+        try:
+            await client.connect()
+            if account.starttls and account.port != _IMPLICIT_TLS:
+                await client.starttls()
+            if account.username is not None and account.password is not None:
+                await client.login(secret_value(account.username.text), secret_value(account.password.text))
+        except aiosmtplib.SMTPResponseException as error:
+            return judge(error.code, error.message, about_us=True)
+        except aiosmtplib.SMTPException as error:
+            if not client.is_connected or isinstance(error, aiosmtplib.SMTPTimeoutError | aiosmtplib.SMTPConnectError):
+                return TransientFailure(f"{account.host}:{account.port}: {error}")
+            # The server lives and lacks what we insist on: STARTTLS or a way to log in.
+            return PermanentFailure(f"{account.host}:{account.port}: {error}", "us")
+        except OSError as error:
+            return TransientFailure(f"{account.host}:{account.port}: {error}")
+        return None
+
+    async def _envelope(self, client: aiosmtplib.SMTP, recipient: str) -> SendResult | None:
+        try:
+            await client.mail(self._account.sender)
+        except aiosmtplib.SMTPResponseException as error:
+            return judge(error.code, error.message, about_us=True)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return TransientFailure(f"before the mail: {error}")
+        try:
+            await client.rcpt(recipient)
+        except aiosmtplib.SMTPResponseException as error:
+            return judge(error.code, error.message)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return TransientFailure(f"before the mail: {error}")
+        return None
+
+    @staticmethod
+    async def _data(client: aiosmtplib.SMTP, mail: EmailMessage) -> SendResult:
+        reached("send.during")
+        try:
+            answer = await client.data(mail.as_bytes(policy=WIRE))
+        except aiosmtplib.SMTPResponseException as error:
+            return judge(error.code, error.message)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return Unknown(f"connection lost after the mail: {error}")
+        return Accepted(answer.message[:200])
+
+
+def judge(code: int, words: str, *, about_us: bool = False) -> SendResult:
+    """Say what a refusal means. `about_us`: it came before there was a recipient.
+
+    An enhanced code (RFC 3463) wins over the basic one. A full mailbox (x.2.2) deserves a later try even when the
+    server calls it permanent.
+    """
+    said = f"{code} {' '.join(words.split())}"[:300]
+    if code in _OURS:
+        return PermanentFailure(said, "us")
+    enhanced = _ENHANCED.match(words)
+    if enhanced and (enhanced[2], enhanced[3]) == ("2", "2"):
+        return TransientFailure(said)
+    kind = enhanced[1] if enhanced and enhanced[1] != "2" else str(code)[:1]
+    if kind == "5":
+        return PermanentFailure(said, "us" if about_us or (enhanced and enhanced[2] == "7") else "recipient")
+    return TransientFailure(said)
+
+
+def write_mail(message: Outgoing, sender: str, date: str) -> EmailMessage:
+    """Return the mail: plain text first, the same as HTML, and headers that say what it is to programs."""
+    domain = sender.rpartition("@")[2]
+    thread = f"<incident.{message.incident}@{domain}>"
+    mail = EmailMessage()
+    mail["From"] = sender
+    mail["To"] = Address(display_name=" ".join(message.person_name.split()), addr_spec=message.address)
+    mail["Subject"] = headline(message)[:200]
+    mail["Date"] = date
+    mail["Message-ID"] = f"<{message.delivery}@{domain}>"
+    mail["In-Reply-To"] = thread
+    mail["References"] = thread
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
+    if message.kind == "page":
+        mail["Importance"] = "high"
+    mail["Hypercare-Page"] = message.page
+    mail["Hypercare-Incident"] = message.incident_name
+    mail["Hypercare-Kind"] = message.kind
+    mail["Hypercare-Person"] = message.person
+    mail["Hypercare-Rung"] = str(message.rung)
+    mail.set_content(plain_text(message))
+    mail.add_alternative(_html(message), subtype="html")
+    return mail
+
+
+def _html(message: Outgoing) -> str:
+    lines = "".join(f"<p style='margin:0 0 8px'>{escape(line)}</p>" for line in message.lines)
+    foot = f"Incident {escape(message.incident_name)} ({escape(message.service)})"
+    if message.runbook:
+        foot += f" · <a href='{escape(message.runbook)}'>runbook</a>"
+    button = ""
+    if message.ack_url:
+        button = (
+            f"<p style='margin:24px 0'><a href='{escape(message.ack_url)}' style='background:#0b5fff;color:#fff;"
+            "padding:12px 22px;border-radius:8px;text-decoration:none;font-weight:600'>Acknowledge</a></p>"
+        )
+    return (
+        "<!doctype html><html><body style='font:16px/1.5 system-ui,sans-serif;max-width:560px;margin:24px auto;"
+        f"padding:0 16px'><h1 style='font-size:20px;margin:0 0 12px'>{escape(headline(message))}</h1>{lines}{button}"
+        f"<p style='color:#667;font-size:14px'>{foot}</p></body></html>"
+    )

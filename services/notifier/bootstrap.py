@@ -1,0 +1,120 @@
+"""The only place where the notifier's adapters meet its handlers."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+
+from services.notifier.adapters.channels.http_answers import build_client
+from services.notifier.adapters.directory import SliceDirectory
+from services.notifier.adapters.postgres import PostgresLedger
+from services.notifier.api.app import Doors, build_app
+from services.notifier.couriers import Courier
+from services.notifier.handlers import Desk, look_at_pages
+from services.notifier.settings import Settings
+from services.notifier.subscribers import handlers
+from shared.config.slice_models import NotifierSlice
+from shared.contracts.streams import NOTIFIER_PAGES
+from shared.kit.broker import Settler, build_broker, subscribe
+from shared.kit.bus import Publisher, is_alive, require_declared
+from shared.kit.clock import SystemClock
+from shared.kit.due import DueWorker
+from shared.kit.errors import Refused
+from shared.kit.health import Health, serving_ops
+from shared.kit.http import bind, serving
+from shared.kit.ids import start_nonce
+from shared.kit.logging import get_logger
+from shared.kit.outbox import Outbox
+from shared.kit.partitions import Beat, Membership
+from shared.kit.postgres import answers, pool
+from shared.kit.revisions import Follower, Pointer, Take
+from shared.kit.service import Running
+from shared.kit.tokens import Tokens
+
+log = get_logger()
+
+KINDS = ("email", "sms", "chat", "webhook")
+
+
+@contextlib.asynccontextmanager
+async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
+    """Open everything, in the order it is needed; close it last-in-first-out."""
+    clock, health, running = SystemClock(), Health(), Running()
+    async with contextlib.AsyncExitStack() as stack:
+        db = await stack.enter_async_context(pool(settings, "notifier"))
+        broker = build_broker(settings, "notifier")
+        stack.push_async_callback(broker.stop)
+        client = await broker.connect()
+        publisher = Publisher(client, "/hypercare/notifier")
+        await publisher.start()
+        js = client.jetstream()
+        await require_declared(js)
+
+        outbox = Outbox(db, publisher, "/hypercare/notifier")
+        stack.push_async_callback(outbox.drain)
+        http = await stack.enter_async_context(build_client(settings.send_deadline_s - 1))
+        directory = SliceDirectory(http, clock, timeout_s=settings.send_deadline_s - 1)
+        ledger = PostgresLedger(db, outbox)
+        workers: dict[str, DueWorker] = {}
+        key = settings.link_key.get_secret_value().encode()
+        desk = Desk(ledger, directory, clock, key, lambda kind: workers[kind].wake())
+        couriers = [Courier(kind, desk, settings.terms, health) for kind in KINDS]
+        for one in couriers:
+            stack.push_async_callback(one.drain, settings.drain_s)
+            workers[one.kind] = DueWorker(one.kind, one.do_due, one.next_due, clock, health)
+        looker = DueWorker("pages", lambda now: look_at_pages(desk, now), ledger.next_look, clock, health)
+
+        configured = asyncio.Event()
+        follower = Follower(js, "notifier", settings.instance, _taking(directory, configured))
+        health.live_checks["bus"] = lambda: _bus(client)
+        health.ready_checks |= {"database": lambda: answers(db), "configuration": follower.ready}
+
+        ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
+        sock = bind(settings.http_host, settings.http_port, shared=settings.http_shared_port)
+        app = build_app(Doors(desk, directory, Tokens(js, clock)))
+        await stack.enter_async_context(serving(app, sock))
+        http_url = f"http://{settings.http_host}:{sock.getsockname()[1]}"
+        facts = {"pid": str(os.getpid()), "ops": f"http://{settings.ops_host}:{ops_port}", "http": http_url}
+        members = Membership(client, publisher, Beat("notifier", settings.instance, start_nonce(), 0, facts=facts))
+        stack.push_async_callback(members.leave)
+
+        released = await ledger.release(settings.instance, clock.now())
+        if released:
+            log.info("own_claims_released", count=released)
+        running.start(follower.follow_forever(), "configuration")
+        running.start(members.run(), "membership")
+        running.start(outbox.sweep_forever(), "outbox")
+        settler = Settler(NOTIFIER_PAGES, lambda: publisher, health, clock)
+        subscribe(broker, NOTIFIER_PAGES, settler, handlers(desk))
+        running.start(_work(broker, configured, [*workers.values(), looker]), "work")
+        running.on_stop += [lambda: setattr(health, "draining", True)]
+        running.on_stop += [one.stop for one in (*workers.values(), looker)]
+        log.info("listening", **facts)
+        yield running
+
+
+async def _work(broker: NatsBroker, configured: asyncio.Event, workers: list[DueWorker]) -> None:
+    """Begin to work once there is a configuration: before that nobody could be reached."""
+    await configured.wait()
+    await broker.start()
+    await asyncio.gather(*(one.run() for one in workers))
+    await asyncio.Event().wait()  # stopped workers mean that the service is draining
+
+
+def _taking(directory: SliceDirectory, configured: asyncio.Event) -> Take:
+    async def take(_: Pointer, data: bytes) -> None:
+        try:
+            config = NotifierSlice.model_validate_json(data)
+        except ValueError as error:
+            raise Refused(f"the slice cannot be read: {error}") from error
+        directory.take(config)
+        configured.set()
+
+    return take
+
+
+async def _bus(client: Client) -> str | None:
+    return None if await is_alive(client) else "the bus does not answer"

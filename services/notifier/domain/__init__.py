@@ -1,0 +1,1 @@
+"""What becomes of a page: pure rules, no I/O, no clock."""
