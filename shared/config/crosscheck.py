@@ -71,13 +71,13 @@ def _findings(document: Document, known: Known) -> Iterator[Finding]:
 
 
 def _references(known: Known) -> Iterator[Finding]:
-    """Check the references of broken parts too: they are read from what was written."""
+    """Check the references of broken parts too, as they were written; a section that is not there is told once."""
     for section, field, target in _REFERENCES:
         names = list(known.section(target))
         for name, entry in known.section(section).items():
             reference = entry.get(field) if isinstance(entry, dict) else None
             path: Path = (section, name, field)
-            if isinstance(reference, str) and reference not in names and path not in known.broken:
+            if names and isinstance(reference, str) and reference not in names and path not in known.broken:
                 yield path, f"is not in {target}", closest(reference, names), False
 
 
@@ -199,7 +199,7 @@ def _policy(known: Known, path: Path, policy: Policy) -> Iterator[Finding]:
     for at, step in enumerate(policy.steps):
         here: Path = (*path, "steps", at)
         for number, person in enumerate(step.notify):
-            if person not in people:
+            if people and person not in people:
                 yield (*here, "notify", number), "is not in people", closest(person, people), False
             elif person in step.notify[:number]:
                 yield (*here, "notify", number), "is notified twice in one step", None, False

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from shared.config.checks import Checks, Services
 from shared.config.people import Channels, Escalations, People
@@ -27,10 +27,17 @@ class Evaluation(Strict):
     """How often the open breaches are said again; more often only where clocks are short, as in a demonstration."""
 
 
+def _only_one(value: object) -> object:
+    # Python takes true for 1, and a Literal with it.
+    if isinstance(value, bool) or not isinstance(value, int) or value != 1:
+        raise ValueError("must be the number 1: this program knows no other version of the document")
+    return value
+
+
 class Document(Strict):
     """The whole configuration, checked: every reference in it leads somewhere."""
 
-    version: Literal[1]
+    version: Annotated[Literal[1], BeforeValidator(_only_one)]
     programme: Id
     timezone: Zone
     public_url: Url

@@ -80,7 +80,7 @@ def _validate(assembled: Assembled) -> tuple[Document | None, list[ConfigError]]
             document = Document.model_validate(data)
         except ValidationError as failure:
             found = failure.errors(include_url=False, include_input=False)
-            errors.extend(translate(one, assembled) for one in _fresh(found, broken, is_first=number == 0))
+            errors.extend(translate(one, assembled) for one in _fresh(found, broken, assembled, is_first=number == 0))
             data = _without(data, [one["loc"] for one in found], hard=number > 0)
             broken.update(_plain(one["loc"]) for one in found)
             continue
@@ -91,11 +91,11 @@ def _validate(assembled: Assembled) -> tuple[Document | None, list[ConfigError]]
     return document, errors
 
 
-def _fresh(found: list[ErrorDetails], broken: set[Path], *, is_first: bool) -> list[ErrorDetails]:
+def _fresh(found: list[ErrorDetails], broken: set[Path], assembled: Assembled, *, is_first: bool) -> list[ErrorDetails]:
     """Leave out what only follows from a mistake that is told anyway."""
     paths = {_plain(one["loc"]) for one in found}
     unknown = [_plain(one["loc"]) for one in found if one["type"] == "extra_forbidden"]
-    meant = {(path[:-1], word) for path in unknown if (word := suggested_name(path))}
+    meant = {(path[:-1], word) for path in unknown if (word := suggested_name(path, assembled))}
     not_yet = {path[:-1] for path in unknown if is_not_yet(path)}
     fresh: list[ErrorDetails] = []
     for one in found:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from shared.config.types import Between, Count, Duration, Id, Strict, Text, Threshold, Url
 from shared.values import ID_PATTERN, RuleId, Severity
@@ -64,17 +64,30 @@ class Window(Strict):
 
 
 def _share(value: object) -> object:
-    if isinstance(value, float):
-        return value
     threshold = Threshold.read(value)
-    if threshold.suffix != "%":
-        raise ValueError("must be a percentage, like 10%")
+    if threshold.suffix != "%" or not 0 <= threshold.number < 100:  # noqa: PLR2004  # per cent
+        raise ValueError("must be a percentage from 0% to less than 100%, like 10%")
     return threshold.number / 100
 
 
+def _percentage(share: float) -> str:
+    return f"{share * 100:.12g}%"
+
+
 Margin = Annotated[
-    float, Field(ge=0, lt=1), BeforeValidator(_share), WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?%$"})
+    float,
+    BeforeValidator(_share),
+    PlainSerializer(_percentage, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?%$"}),
 ]
+"""A share, 0 to 1, written as a percentage."""
+
+
+def _only_true(value: object) -> object:
+    # Python takes 1 for True, and a Literal with it.
+    if value is not None and value is not True:
+        raise ValueError("must be true, or be left out")
+    return value
 
 
 class Clear(Strict):
@@ -106,7 +119,7 @@ class Rule(Strict):
     p50: Window | None = None
     p95: Window | None = None
     p99: Window | None = None
-    no_data: Literal[True] | None = None
+    no_data: Annotated[Literal[True] | None, BeforeValidator(_only_true)] = None
     """True when samples stay away; a silent prober is not this (it says prober down)."""
     severity: Severity | None = None
     """For `failed` and `no_data`; windows name it per threshold."""

@@ -29,7 +29,7 @@ def translate(details: ErrorDetails, assembled: Assembled) -> ConfigError:
         return _bad_name(path[:-1], details, assembled)
     place = assembled.place(path)
     if kind == "extra_forbidden":
-        return _unknown_field(path, place)
+        return _unknown_field(path, assembled)
     if kind == "missing":
         around = assembled.place(path[:-1])
         return error_at(around.key or around.value, path, "is missing")
@@ -48,16 +48,18 @@ def got(path: Path, place: Place) -> str | None:
     return shortened(place.written) or "nothing"
 
 
-def _unknown_field(path: Path, place: Place) -> ConfigError:
+def _unknown_field(path: Path, assembled: Assembled) -> ConfigError:
+    place = assembled.place(path)
     mark = place.key or place.value
     if is_not_yet(path):
         return error_at(mark, path, "not supported in this version")
-    return error_at(mark, path, "unknown field", suggestion=suggested_name(path))
+    return error_at(mark, path, "unknown field", suggestion=suggested_name(path, assembled))
 
 
-def suggested_name(path: Path) -> str | None:
-    """Return the field that was probably meant by an unknown one."""
-    return closest(str(path[-1]), names_at(path[:-1]))
+def suggested_name(path: Path, assembled: Assembled) -> str | None:
+    """Return the field that was probably meant by an unknown one: one that is not written beside it already."""
+    around = path[:-1]
+    return closest(str(path[-1]), [name for name in names_at(around) if (*around, name) not in assembled.places])
 
 
 def _bad_name(path: Path, details: ErrorDetails, assembled: Assembled) -> ConfigError:

@@ -1,6 +1,7 @@
 """A small whole document for tests, with a way to change it."""
 
 from collections.abc import Mapping
+from functools import cache
 
 from shared.config import Document, parse
 
@@ -53,9 +54,15 @@ channels:
 
 def document(*changes: tuple[str, str], variables: Mapping[str, str] | None = None) -> Document:
     """Return the small document with texts replaced. Raises ConfigErrors, and KeyError when a text is not there."""
+    return _parsed(changes, tuple((variables or {}).items()))
+
+
+@cache
+def _parsed(changes: tuple[tuple[str, str], ...], variables: tuple[tuple[str, str], ...]) -> Document:
+    """Parse once: documents are frozen, and the reading of YAML is what takes the time."""
     text = SMALL
     for old, new in changes:
         if old not in text:
             raise KeyError(old)
         text = text.replace(old, new, 1)
-    return parse(text, "small.yaml", variables or {})
+    return parse(text, "small.yaml", dict(variables))
