@@ -1,0 +1,77 @@
+"""The incidents service's public API, called with the token of the person who looks at the page."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+
+from shared.kit.errors import Refused, Transient
+from shared.values import IncidentId
+
+PATHS: Final = {"ack": "ack", "advance": "advance", "resolve": "resolve", "note": "notes"}
+"""What people do here, and the path below `/api/v1/incidents/{id}/` that does it."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of an incident's timeline."""
+
+    at: str
+    """RFC 3339."""
+    kind: str
+    text: str
+    actor: str | None
+
+
+class IncidentsApi:
+    """One connection pool towards the incidents service."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def act(self, token: str, incident: IncidentId, action: str, fields: dict[str, str]) -> None:
+        """Do one of `PATHS`. Raises Refused with the service's own words, Transient when it cannot be reached."""
+        await self._ask("POST", token, f"/api/v1/incidents/{incident}/{PATHS[action]}", fields)
+
+    async def timeline(self, token: str, incident: IncidentId) -> list[Entry]:
+        """The timeline, oldest first. Raises Refused or Transient."""
+        answer = await self._ask("GET", token, f"/api/v1/incidents/{incident}/timeline", None)
+        found = answer.get("entries", []) if isinstance(answer, dict) else answer
+        return [_entry(one) for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+    async def _ask(self, method: str, token: str, path: str, body: dict[str, str] | None) -> object:
+        headers = {"authorization": f"Bearer {token}"}
+        try:
+            answer = await self._client.request(method, path, json=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise Transient(f"the incidents service does not answer ({type(error).__name__})") from error
+        if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Transient(_said(answer) or f"the incidents service answered {answer.status_code}")
+        if answer.is_error:
+            raise Refused(_said(answer) or f"the incidents service answered {answer.status_code}")
+        return answer.json() if answer.content else None
+
+
+def _said(answer: httpx.Response) -> str:
+    """The words of a problem+json answer."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return ""
+    if not isinstance(body, dict):
+        return ""
+    wrong = [f"{one.get('where')}: {one.get('what')}" for one in body.get("errors", []) if isinstance(one, dict)]
+    said = str(body.get("detail") or body.get("title") or "")
+    return f"{said} ({'; '.join(wrong)})" if wrong else said
+
+
+def _entry(fields: dict[str, object]) -> Entry:
+    """Read tolerantly: this API is another service's, and grows."""
+    actor = fields.get("actor")
+    return Entry(
+        at=str(fields.get("at") or fields.get("occurred_at") or ""),
+        kind=str(fields.get("kind") or fields.get("what") or ""),
+        text=str(fields.get("text") or fields.get("summary") or ""),
+        actor=None if actor is None else str(actor),
+    )

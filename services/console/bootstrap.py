@@ -1,0 +1,158 @@
+"""Where the console is put together, and taken apart last in, first out."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import httpx
+from nats.aio.client import Client
+from prometheus_client import Gauge
+from pydantic import ValidationError
+
+from services.console.adapters.bus import HISTORY, SOURCES, Hearing, StreamReader, follow_samples
+from services.console.adapters.incidents_api import IncidentsApi
+from services.console.live import Live
+from services.console.model import ReadModel
+from services.console.settings import Settings
+from services.console.web.app import Desk, console_app
+from services.console.web.render import Renderer, read_static
+from services.console.web.views import Views, shape_of
+from services.console.web.visitors import Visitors
+from shared.config.slice_models import ConsoleSlice
+from shared.contracts import Message
+from shared.kit.bus import Publisher, connected, is_alive
+from shared.kit.clock import SystemClock
+from shared.kit.errors import Refused
+from shared.kit.health import Health, serving_ops
+from shared.kit.http import bind, serving
+from shared.kit.logging import get_logger
+from shared.kit.partitions import Beat, Membership
+from shared.kit.revisions import Follower, Pointer
+from shared.kit.service import Running
+from shared.kit.tokens import Tokens
+
+log = get_logger()
+
+VIEWERS = Gauge("hypercare_console_viewers", "Pages open now.")
+TICK_S = 1.0
+
+
+@dataclass
+class Console:
+    """The parts that change while it runs."""
+
+    clock: SystemClock = field(default_factory=SystemClock)
+    model: ReadModel = field(default_factory=ReadModel)
+    views: Views = field(init=False)
+    live: Live = field(init=False)
+    configured: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.views = Views(self.model, None)
+        self.live = Live(self.model, self.clock)
+
+    async def take_config(self, pointer: Pointer, data: bytes) -> None:
+        """Show what this revision watches. Raises Refused."""
+        del pointer
+        try:
+            config = ConsoleSlice.model_validate_json(data)
+        except ValidationError as error:
+            raise Refused(f"the console cannot read its slice: {error.error_count()} mistakes") from error
+        self.views = Views(self.model, config)
+        self.live.changed(self.model.configure(shape_of(config), self.clock.now()))
+        self.configured.set()
+
+    def take_event(self, event: Message) -> None:
+        """Put one event into the picture and tell the open pages."""
+        self.live.changed(self.model.apply(event, self.clock.now()))
+
+    async def tick(self, hearing: Hearing) -> None:
+        """Let time pass, once a second."""
+        while True:
+            await hearing.look()
+            self.live.changed(self.model.tick(self.clock.now(), is_deaf=hearing.is_deaf))
+            VIEWERS.set(self.live.viewers)
+            await asyncio.sleep(TICK_S)
+
+    async def read(self, client: Client) -> None:
+        """Read what happened and what happens. The checks' history waits for the configuration that names them."""
+        readers = [StreamReader(client, source, self.take_event, self.clock.now) for source in SOURCES]
+        history = StreamReader(client, HISTORY, self.take_event, self.clock.now)
+        async with asyncio.TaskGroup() as group:
+            for reader in readers:
+                group.create_task(reader.run())
+            for reader in readers:
+                await reader.caught_up.wait()
+            self.model.is_loaded = True
+            log.info("replayed")
+            await self.configured.wait()
+            group.create_task(history.run())
+
+
+@contextlib.asynccontextmanager
+async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
+    """Start the console; it serves its page at once and fills it as the bus answers."""
+    console, running, health = Console(), Running(), Health()
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(connected(settings, "console"))
+        publisher = Publisher(client, "/hypercare/console")
+        await publisher.start()
+        js = client.jetstream()
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=settings.incidents_url, timeout=settings.neighbour_timeout_s, trust_env=False)
+        )
+        desk = _desk(console, settings, Visitors(Tokens(js, console.clock), console.clock), IncidentsApi(http))
+        sock = bind(settings.http_host, settings.http_port, shared=settings.http_shared_port)
+        await stack.enter_async_context(serving(console_app(desk), sock, drain_s=settings.drain_s))
+        follower = Follower(js, "console", settings.instance, console.take_config)
+        _watch_health(health, client, follower, console)
+        ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
+        where = {
+            "pid": str(os.getpid()),
+            "ops": f"http://{settings.ops_host}:{ops_port}",
+            "http": f"http://{settings.http_host}:{sock.getsockname()[1]}",
+        }
+        beat = Beat("console", settings.instance, secrets.token_hex(4), 0, facts=where)
+        membership = Membership(client, publisher, beat)
+        stack.push_async_callback(membership.leave)
+        await follow_samples(client, console.take_event)
+        running.start(follower.follow_forever(), "config")
+        running.start(membership.run(), "membership")
+        running.start(console.read(client), "read")
+        running.start(console.tick(Hearing(client)), "tick")
+        running.on_stop += [console.live.close, lambda: setattr(health, "draining", True)]
+        log.info("console_serving", url=where["http"])
+        try:
+            yield running
+        finally:
+            console.live.close()
+
+
+def _desk(console: Console, settings: Settings, visitors: Visitors, incidents: IncidentsApi) -> Desk:
+    static = read_static()
+    return Desk(
+        model=console.model,
+        views=lambda: console.views,
+        renderer=Renderer(console.model, lambda: console.views, static),
+        live=console.live,
+        visitors=visitors,
+        incidents=incidents,
+        settings=settings,
+        clock=console.clock,
+        static=static,
+    )
+
+
+def _watch_health(health: Health, client: Client, follower: Follower, console: Console) -> None:
+    async def bus() -> str | None:
+        return None if await is_alive(client) else "the bus does not answer"
+
+    async def replayed() -> str | None:
+        return None if console.model.is_loaded else "still reading what happened"
+
+    health.live_checks["bus"] = bus
+    health.ready_checks["config"] = follower.ready
+    health.ready_checks["replay"] = replayed
