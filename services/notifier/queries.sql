@@ -45,7 +45,7 @@ SELECT * FROM deliveries WHERE page = ANY($1::text[]) ORDER BY page, position;
 INSERT INTO deliveries (delivery, page, position, channel, address, reports, state, started_at, changed_at, due_at,
     attempts, provider, provider_id, reason, claimed_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-ON CONFLICT (delivery) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at,
+ON CONFLICT (delivery) DO UPDATE SET state = excluded.state, started_at = excluded.started_at, changed_at = excluded.changed_at,
     due_at = excluded.due_at, attempts = excluded.attempts, provider = excluded.provider,
     provider_id = excluded.provider_id, reason = excluded.reason, claimed_by = excluded.claimed_by;
 

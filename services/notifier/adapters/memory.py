@@ -64,11 +64,7 @@ class MemoryLedger:
     async def due(self, channel: str, now: datetime, limit: int) -> AsyncIterator[Guard]:
         """See the port."""
         found = sorted(
-
-                (one.due_at, one.id, one.page)
-                for one in self._of(channel)
-                if one.due_at is not None and one.due_at <= now
-
+            (one.due_at, one.id, one.page) for one in self._of(channel) if one.due_at is not None and one.due_at <= now
         )[:limit]
         incidents = {self._books[page].request.incident for _, _, page in found}
         self._held.update(incidents)

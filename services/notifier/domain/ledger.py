@@ -80,7 +80,8 @@ class Delivery:
 
     position: order in which the methods were started, from 0. attempts: sends begun so far. due_at: when the next
     attempt may begin, or, while `sending`, when the claim lapses; None when nothing is to be done. started_at: when
-    the method was chosen. provider_id: the provider's name of the last accepted attempt.
+    the first attempt began, and before that when the method was chosen. provider_id: the provider's name of the last
+    accepted attempt.
     """
 
     id: DeliveryId

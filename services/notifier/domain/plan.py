@@ -69,6 +69,8 @@ def _patience_ends(one: Delivery, now: datetime) -> datetime | None:
     """When we stop waiting for this method alone; None when it has failed."""
     if one.state is PageState.ACCEPTED:
         return one.changed_at + PATIENCE
+    if one.state is PageState.QUEUED:
+        return now + PATIENCE  # not tried yet: our own delay (an outage, a full courier) says nothing of the method
     # A failure that a standby provider takes up at once has not failed yet.
     taken_up = one.state is PageState.FAILED_TRANSIENT and one.due_at is not None and one.due_at <= now
     return one.started_at + PATIENCE if one.state in _BEING_TRIED or taken_up else None

@@ -35,7 +35,15 @@ def retry_after(attempts: int, asked: timedelta | None = None) -> timedelta:
 def claim(delivery: Delivery, provider: str, by: str, now: datetime, claim_for: timedelta) -> Delivery:
     """Return the delivery as the send begins; `due_at` is when the claim lapses."""
     begun = move(delivery, Happened.CLAIMED, now)
-    return replace(begun, attempts=delivery.attempts + 1, provider=provider, claimed_by=by, due_at=now + claim_for)
+    started_at = delivery.started_at if delivery.attempts else now
+    return replace(
+        begun,
+        started_at=started_at,
+        attempts=delivery.attempts + 1,
+        provider=provider,
+        claimed_by=by,
+        due_at=now + claim_for,
+    )
 
 
 def lapse(delivery: Delivery, now: datetime) -> Delivery:

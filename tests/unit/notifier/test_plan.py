@@ -39,7 +39,7 @@ def test_nobody_to_reach_is_undeliverable_at_once() -> None:
 
 
 def test_a_method_being_tried_is_waited_for() -> None:
-    for state in (PageState.QUEUED, PageState.SENDING, PageState.UNKNOWN, PageState.ACCEPTED):
+    for state in (PageState.SENDING, PageState.UNKNOWN, PageState.ACCEPTED):
         decision = decide(METHODS, [tried(SMS, state, ago=29 * SECOND)], NOW)
         assert (decision.start, decision.look_at, decision.because) == (None, NOW + SECOND, "being_tried")
 
@@ -55,8 +55,13 @@ def test_a_failure_that_a_standby_takes_up_has_not_failed_yet() -> None:
 
 
 def test_silence_moves_on_after_thirty_seconds() -> None:
-    for state in (PageState.ACCEPTED, PageState.SENDING, PageState.UNKNOWN, PageState.QUEUED):
+    for state in (PageState.ACCEPTED, PageState.SENDING, PageState.UNKNOWN):
         assert decide(METHODS, [tried(SMS, state, ago=PATIENCE)], NOW).start == MAIL
+
+
+def test_an_outage_of_ours_before_the_first_attempt_is_not_held_against_the_method() -> None:
+    decision = decide(METHODS, [tried(SMS, PageState.QUEUED, ago=PATIENCE * 10)], NOW)
+    assert (decision.start, decision.look_at) == (None, NOW + PATIENCE)
 
 
 def test_a_channel_that_never_reports_is_not_waited_for() -> None:
