@@ -121,6 +121,11 @@ class DataFolder:
     def close(self) -> None:
         """Give the folder back. Call it when every child is gone."""
         (self.path / "runtime.json").unlink(missing_ok=True)
+        sockets = self.path / "run"
+        if sockets.is_symlink():  # they had to be elsewhere: leave nothing there
+            with contextlib.suppress(OSError):
+                sockets.readlink().rmdir()
+                sockets.unlink()
         (self.path / "lock").unlink(missing_ok=True)  # safe while held: whoever waits looks at the path again
         os.close(self.lock_fd)
 

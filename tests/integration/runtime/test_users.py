@@ -36,13 +36,17 @@ def python_for_anybody() -> str | None:
 
 @pytest.fixture
 def hidden(place: Path) -> Iterator[Path]:
-    """A folder of root's that nobody else may enter, as /root is. What was put elsewhere because of it goes again."""
-    before = set(RELOCATED.iterdir()) if RELOCATED.is_dir() else set()
+    """A folder of root's that nobody else may enter, as /root is."""
     folder = place / "hidden"
     folder.mkdir(mode=0o700)
     yield folder
-    for made in set(RELOCATED.iterdir()) - before if RELOCATED.is_dir() else set():
-        shutil.rmtree(made)
+    for link in folder.glob("data/postgres"):
+        remove_relocated(link.readlink())
+
+
+def remove_relocated(path: Path) -> None:
+    """Remove the entry of `RELOCATED` that holds this path; other tests and installations have theirs there too."""
+    shutil.rmtree(RELOCATED / path.relative_to(RELOCATED).parts[0])
 
 
 @as_root
@@ -75,8 +79,10 @@ def test_under_root_programs_that_others_cannot_reach_are_copied(hidden: Path, p
 
     with ended_at_last(world):
         world.wait_ready()
-        assert Path(f"/proc/{world.pids()['postgres']}/exe").readlink().is_relative_to(RELOCATED)
+        program = Path(f"/proc/{world.pids()['postgres']}/exe").readlink()
+        assert program.is_relative_to(RELOCATED)
         assert world.stop() == 0
+    remove_relocated(program)
 
 
 @as_root
