@@ -70,7 +70,7 @@ def contracts_page() -> str:
 
 def pretty(document: object) -> str:
     """JSON as committed."""
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def documents() -> dict[Path, str]:
