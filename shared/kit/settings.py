@@ -99,7 +99,7 @@ class DatabaseSettings(ServiceSettings):
     pool_size: int = Field(default=8, ge=2, le=64)
 
 
-class HttpSettings(BaseSettings):
+class HttpSettings(BusSettings):
     """Where a service answers people and programs."""
 
     http_host: str = "127.0.0.1"
