@@ -1,0 +1,1 @@
+"""The edges out: Postgres, memory, and the configuration."""

@@ -1,0 +1,171 @@
+"""Incidents in memory: the same ports with the same promises, for tests and for reading without a database."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from copy import copy
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from services.incidents.domain.change import Change
+from services.incidents.domain.incident import Breach, Incident
+from services.incidents.domain.stages import OPEN_STAGES
+from services.incidents.domain.timeline import Entry
+from services.incidents.ports import Heard, State, Where
+from shared.contracts import BreachKey, Message, Stage
+from shared.values import IncidentId, ServiceId
+
+Place = tuple[str, ServiceId, BreachKey, IncidentId | None]
+
+
+@dataclass
+class _Contents:
+    """Everything there is; copied when a transaction begins, so that a failed one leaves no trace."""
+
+    incidents: dict[IncidentId, Incident] = field(default_factory=dict)
+    breaches: dict[Place, Breach] = field(default_factory=dict)
+    entries: dict[IncidentId, tuple[Entry, ...]] = field(default_factory=dict)
+    heard: dict[str, Heard] = field(default_factory=dict)
+    outbox: tuple[Message, ...] = ()
+
+    def copy(self) -> "_Contents":
+        """Values are immutable: copying the tables is enough."""
+        return _Contents(copy(self.incidents), copy(self.breaches), copy(self.entries), copy(self.heard), self.outbox)
+
+
+class MemoryWork:
+    """One transaction over a copy of everything."""
+
+    def __init__(self, contents: _Contents, service: ServiceId) -> None:
+        self._all = contents
+        self._service = service
+
+    async def breach(self, source: str, key: BreachKey) -> Breach | None:
+        """See ports.Work."""
+        found = [
+            breach
+            for (of, service, at, _), breach in self._all.breaches.items()
+            if (of, service, at) == (source, self._service, key)
+        ]
+        return max(found, key=lambda breach: breach.rev, default=None)
+
+    async def open_breaches(self, source: str) -> list[Breach]:
+        """See ports.Work."""
+        return [
+            breach
+            for breach in self._all.breaches.values()
+            if breach.is_open and (breach.source, breach.service) == (source, self._service)
+        ]
+
+    async def heard(self, source: str) -> Heard:
+        """See ports.Work."""
+        return self._all.heard.get(source, Heard())
+
+    async def incident(self, incident: IncidentId) -> Incident | None:
+        """See ports.Work."""
+        return self._all.incidents.get(incident)
+
+    async def open_incident(self, symptom: str) -> Incident | None:
+        """See ports.Work."""
+        return next((one for one in await self.open_incidents() if one.symptom == symptom), None)
+
+    async def open_incidents(self) -> list[Incident]:
+        """See ports.Work."""
+        return [
+            one for one in self._all.incidents.values() if one.service == self._service and one.stage in OPEN_STAGES
+        ]
+
+    async def names_like(self, base: str) -> set[str]:
+        """See ports.Work."""
+        names = {one.name for one in self._all.incidents.values()}
+        return {name for name in names if name == base or name.startswith(f"{base}-")}
+
+    async def remember(self, breach: Breach) -> None:
+        """See ports.Work."""
+        self._put(breach)
+
+    async def keep(self, change: Change) -> None:
+        """See ports.Work."""
+        incident = change.incident
+        self._all.incidents[incident.id] = incident
+        for breach in incident.breaches:
+            self._put(breach)
+        before = self._all.entries.get(incident.id, ())
+        self._all.entries[incident.id] = before + change.entries
+        self._all.outbox += change.messages
+
+    def _put(self, breach: Breach) -> None:
+        self._all.breaches[breach.source, breach.service, breach.key, breach.incident] = breach
+
+
+class MemoryStore:
+    """One transaction at a time."""
+
+    def __init__(self) -> None:
+        self._all = _Contents()
+        self._alone = asyncio.Lock()
+
+    @property
+    def outbox(self) -> tuple[Message, ...]:
+        """Every message that was ever put there, in order."""
+        return self._all.outbox
+
+    @contextlib.asynccontextmanager
+    async def alone_in(self, service: ServiceId) -> AsyncIterator[MemoryWork]:
+        """See ports.IncidentStore."""
+        async with self._alone:
+            contents = self._all.copy()
+            yield MemoryWork(contents, service)
+            self._all = contents
+
+    async def locate(self, which: str) -> Where | None:
+        """See ports.IncidentStore."""
+        found = await self.find(which)
+        return Where(found.id, found.service) if found else None
+
+    async def due(self, now: datetime, limit: int) -> list[Where]:
+        """See ports.IncidentStore."""
+        found = [(due.at, one) for one in self._all.incidents.values() for due in one.due if due.at <= now]
+        ordered = dict.fromkeys(
+            Where(one.id, one.service) for _, one in sorted(found, key=lambda pair: (pair[0], pair[1].id))
+        )
+        return list(ordered)[:limit]
+
+    async def next_due_at(self) -> datetime | None:
+        """See ports.IncidentStore."""
+        return min((due.at for one in self._all.incidents.values() for due in one.due), default=None)
+
+    async def hear(self, source: str, as_of: int, at: datetime) -> None:
+        """See ports.IncidentStore."""
+        async with self._alone:
+            if as_of >= self._all.heard.get(source, Heard()).as_of:
+                self._all = replace(self._all, heard={**self._all.heard, source: Heard(as_of, at)})
+
+    async def heard(self, source: str) -> Heard:
+        """See ports.IncidentStore."""
+        return self._all.heard.get(source, Heard())
+
+    async def services_of(self, source: str) -> set[ServiceId]:
+        """See ports.IncidentStore."""
+        return {breach.service for breach in self._all.breaches.values() if breach.is_open and breach.source == source}
+
+    async def busy_services(self) -> set[ServiceId]:
+        """See ports.IncidentStore."""
+        return {one.service for one in self._all.incidents.values() if one.stage in OPEN_STAGES}
+
+    async def find(self, which: str) -> Incident | None:
+        """See ports.IncidentStore."""
+        return next((one for one in self._all.incidents.values() if which in {one.id, one.name}), None)
+
+    async def newest(self, state: State, limit: int) -> list[Incident]:
+        """See ports.IncidentStore."""
+        found = [
+            one
+            for one in self._all.incidents.values()
+            if state == "all" or (one.stage is Stage.CLOSED) == (state == "closed")
+        ]
+        return sorted(found, key=lambda one: (one.opened_at, one.id), reverse=True)[:limit]
+
+    async def timeline(self, incident: IncidentId) -> list[Entry]:
+        """See ports.IncidentStore."""
+        return [*self._all.entries.get(incident, ())]

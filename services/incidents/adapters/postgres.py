@@ -1,0 +1,199 @@
+"""Incidents in Postgres. One transaction is alone in one service, by an advisory lock taken first thing.
+
+That lock orders everything that two replicas could do to the same breaches and incidents, so that no other lock is ever
+waited for while one is held; the partial unique index behind it is the last word.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from services.incidents.adapters import rows
+from services.incidents.domain.change import Change
+from services.incidents.domain.incident import Breach, Incident
+from services.incidents.domain.timeline import Entry
+from services.incidents.ports import Heard, State, Where
+from shared.contracts import BreachKey
+from shared.kit.errors import Transient
+from shared.kit.outbox import Outbox
+from shared.kit.postgres import Connection, Queries, transaction
+from shared.values import IncidentId, ServiceId
+
+SQL: Final = Queries(Path(__file__).parent.parent / "queries.sql")
+SCHEMA: Final = "incidents"
+
+
+class PostgresWork:
+    """One transaction (see ports.Work)."""
+
+    def __init__(self, connection: Connection, outbox: Outbox, service: ServiceId) -> None:
+        self._db = connection
+        self._outbox = outbox
+        self._service = service
+        self._loaded: dict[IncidentId, Incident] = {}
+        self.kept: dict[IncidentId, None] = {}
+
+    async def breach(self, source: str, key: BreachKey) -> Breach | None:
+        """See ports.Work."""
+        row = await self._db.fetchval(SQL["newest_breach"], source, self._service, key.rule, key.check, key.location)
+        return rows.breach_of(row) if row else None
+
+    async def open_breaches(self, source: str) -> list[Breach]:
+        """See ports.Work."""
+        found = await self._db.fetch(SQL["open_breaches"], source, self._service)
+        return [rows.breach_of(row["breach"]) for row in found]
+
+    async def heard(self, source: str) -> Heard:
+        """See ports.Work."""
+        return await _heard(self._db, source)
+
+    async def incident(self, incident: IncidentId) -> Incident | None:
+        """See ports.Work."""
+        if not await self._db.fetchval(SQL["lock_incident"], incident):
+            return None
+        return (await self._load([incident]))[0]
+
+    async def open_incident(self, symptom: str) -> Incident | None:
+        """See ports.Work."""
+        found = await self._db.fetch(SQL["lock_open_incidents"], self._service, symptom)
+        return (await self._load([found[0]["id"]]))[0] if found else None
+
+    async def open_incidents(self) -> list[Incident]:
+        """See ports.Work."""
+        found = await self._db.fetch(SQL["lock_open_incidents"], self._service, None)
+        return await self._load([row["id"] for row in found]) if found else []
+
+    async def _load(self, ids: list[str]) -> list[Incident]:
+        incidents = await _whole(self._db, ids)
+        self._loaded.update({incident.id: incident for incident in incidents})
+        return incidents
+
+    async def names_like(self, base: str) -> set[str]:
+        """See ports.Work."""
+        await self._db.execute(SQL["alone_with_name"], base)
+        return {row["name"] for row in await self._db.fetch(SQL["names_like"], base)}
+
+    async def remember(self, breach: Breach) -> None:
+        """See ports.Work."""
+        await self._db.execute(SQL["put_breaches"], rows.breach_rows([breach]))
+
+    async def keep(self, change: Change) -> None:
+        """See ports.Work."""
+        incident = change.incident
+        await self._db.execute(SQL["put_incident"], rows.incident_row(incident))
+        await self._keep_parts(incident, rows.difference(self._loaded.get(incident.id), incident))
+        if change.entries:
+            await self._db.execute(SQL["append_timeline"], rows.entry_rows(change))
+        await self._outbox.put(self._db, incident.id, change.messages)
+        self._loaded[incident.id] = incident
+        self.kept[incident.id] = None
+
+    async def _keep_parts(self, it: Incident, new: rows.Difference) -> None:
+        if new.breaches:
+            await self._db.execute(SQL["put_breaches"], rows.breach_rows(new.breaches))
+        if new.pages:
+            await self._db.execute(SQL["put_pages"], rows.rows_of(it, new.pages))
+        if new.answers_gone:
+            await self._db.execute(SQL["drop_answers"], it.id, rows.rows_of(it, new.answers_gone))
+        if new.answers:
+            await self._db.execute(SQL["put_answers"], rows.rows_of(it, new.answers))
+        if new.due_gone:
+            await self._db.execute(SQL["drop_due"], it.id, rows.rows_of(it, new.due_gone))
+        if new.due:
+            await self._db.execute(SQL["put_due"], rows.rows_of(it, new.due))
+
+
+class PostgresStore:
+    """See ports.IncidentStore. `wake_due` is called after every commit that may have made due work."""
+
+    def __init__(self, db: asyncpg.Pool, outbox: Outbox, wake_due: Callable[[], None]) -> None:
+        self._db = db
+        self._outbox = outbox
+        self._wake_due = wake_due
+
+    @contextlib.asynccontextmanager
+    async def alone_in(self, service: ServiceId) -> AsyncIterator[PostgresWork]:
+        """See ports.IncidentStore."""
+        try:
+            async with transaction(self._db) as connection:
+                await connection.execute(SQL["alone_in"], service)
+                work = PostgresWork(connection, self._outbox, service)
+                yield work
+        except asyncpg.UniqueViolationError as error:
+            raise Transient(f"somebody else was first: {error}") from error
+        for incident in work.kept:
+            self._outbox.wake(incident)
+        if work.kept:
+            self._wake_due()
+
+    async def locate(self, which: str) -> Where | None:
+        """See ports.IncidentStore."""
+        async with transaction(self._db) as connection:
+            row = await connection.fetchrow(SQL["locate"], which)
+        return Where(row["id"], row["service"]) if row else None
+
+    async def due(self, now: datetime, limit: int) -> list[Where]:
+        """See ports.IncidentStore."""
+        async with transaction(self._db) as connection:
+            found = await connection.fetch(SQL["due_incidents"], now, limit)
+        return [Where(row["id"], row["service"]) for row in found]
+
+    async def next_due_at(self) -> datetime | None:
+        """See ports.IncidentStore."""
+        async with transaction(self._db) as connection:
+            at: datetime | None = await connection.fetchval(SQL["next_due_at"])
+        return at
+
+    async def hear(self, source: str, as_of: int, at: datetime) -> None:
+        """See ports.IncidentStore."""
+        async with transaction(self._db) as connection:
+            await connection.execute(SQL["hear"], source, as_of, at)
+
+    async def heard(self, source: str) -> Heard:
+        """See ports.IncidentStore."""
+        async with transaction(self._db) as connection:
+            return await _heard(connection, source)
+
+    async def services_of(self, source: str) -> set[ServiceId]:
+        """See ports.IncidentStore."""
+        async with transaction(self._db) as connection:
+            found = await connection.fetch(SQL["services_of"], source)
+        return {row["service"] for row in found}
+
+    async def busy_services(self) -> set[ServiceId]:
+        """See ports.IncidentStore."""
+        async with transaction(self._db) as connection:
+            found = await connection.fetch(SQL["busy_services"])
+        return {row["service"] for row in found}
+
+    async def find(self, which: str) -> Incident | None:
+        """See ports.IncidentStore."""
+        async with transaction(self._db) as connection:
+            row = await connection.fetchrow(SQL["locate"], which)
+            return (await _whole(connection, [row["id"]]))[0] if row else None
+
+    async def newest(self, state: State, limit: int) -> list[Incident]:
+        """See ports.IncidentStore."""
+        async with transaction(self._db) as connection:
+            found = await connection.fetch(SQL["newest"], state, limit)
+            return await _whole(connection, [row["id"] for row in found])
+
+    async def timeline(self, incident: IncidentId) -> list[Entry]:
+        """See ports.IncidentStore."""
+        async with transaction(self._db) as connection:
+            found = await connection.fetch(SQL["timeline"], incident)
+        return [Entry(**dict(row)) for row in found]
+
+
+async def _whole(connection: Connection, ids: list[str]) -> list[Incident]:
+    found = await connection.fetch(SQL["whole_incidents"], ids)
+    return [rows.incident_of(row["whole"]) for row in found]
+
+
+async def _heard(connection: Connection, source: str) -> Heard:
+    row = await connection.fetchrow(SQL["heard"], source)
+    return Heard(row["as_of"], row["at"]) if row else Heard()

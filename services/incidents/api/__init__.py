@@ -1,0 +1,1 @@
+"""HTTP for people and programs, under /api/v1."""

@@ -1,0 +1,113 @@
+"""Where adapters meet handlers: opens everything in order, and closes it the other way round."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+
+from services.incidents.acts import Acts
+from services.incidents.adapters.configuration import Configuration
+from services.incidents.adapters.postgres import SCHEMA, PostgresStore
+from services.incidents.api.app import build_app
+from services.incidents.handlers import Handlers
+from services.incidents.settings import Settings
+from services.incidents.subscribers import attach
+from shared.contracts.streams import Consumer
+from shared.kit.broker import Settler, build_broker
+from shared.kit.bus import Publisher, is_alive, require_declared
+from shared.kit.clock import SystemClock
+from shared.kit.due import DueWorker
+from shared.kit.health import Health, serving_ops
+from shared.kit.http import bind, serving
+from shared.kit.ids import start_nonce, uuid7
+from shared.kit.outbox import Outbox
+from shared.kit.partitions import Beat, Membership
+from shared.kit.postgres import answers, pool
+from shared.kit.revisions import Follower
+from shared.kit.service import Running
+from shared.kit.tokens import Tokens
+
+SERVICE: Final = "incidents"
+SOURCE: Final = "/hypercare/incidents"
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+@contextlib.asynccontextmanager
+async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
+    """Open the bus, the database and the sockets; yield what runs until it is told to stop."""
+    clock, health, configuration = SystemClock(), Health(), Configuration()
+    broker = build_broker(settings, SERVICE)
+    async with contextlib.AsyncExitStack() as stack:
+        client: Client = await broker.connect()
+        stack.push_async_callback(broker.stop)
+        js = client.jetstream()
+        await require_declared(js)
+        publisher = Publisher(client, SOURCE)
+        await publisher.start()
+        db: asyncpg.Pool = await stack.enter_async_context(pool(settings, SCHEMA))
+
+        outbox = Outbox(db, publisher, SOURCE)
+        store = PostgresStore(db, outbox, lambda: due.wake())  # noqa: PLW0108  # the worker is made below
+        handlers = Handlers(store, configuration.plan, clock, uuid7)
+        due = DueWorker(SERVICE, handlers.do_due, store.next_due_at, clock, health)
+        acts = Acts(store, configuration.plan, clock)
+
+        follower = Follower(js, SERVICE, settings.instance, configuration.take)
+        _watch_health(health, client, db, follower)
+        ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
+        sock = bind(settings.http_host, settings.http_port, shared=settings.http_shared_port)
+        api = build_app(store, acts, configuration.plan, Tokens(js, clock))
+        await stack.enter_async_context(serving(api, sock, drain_s=settings.drain_s))
+        facts = {
+            "pid": str(os.getpid()),
+            "ops": f"http://{settings.ops_host}:{ops_port}",
+            "http": f"http://{settings.http_host}:{sock.getsockname()[1]}",
+        }
+        beat = Beat(SERVICE, settings.instance, start_nonce(), 0, facts=facts)
+        membership = Membership(client, publisher, beat)
+
+        def settler_of(consumer: Consumer) -> Settler:
+            return Settler(consumer, lambda: publisher, health, clock)
+
+        attach(broker, settler_of, handlers)
+        running = Running(on_stop=[lambda: setattr(health, "draining", True), due.stop])
+        stack.push_async_callback(outbox.drain)
+        stack.push_async_callback(membership.leave)
+        stack.push_async_callback(_stop_taking, broker)
+        running.start(follower.follow_forever(), "configuration")
+        running.start(membership.run(), "membership")
+        running.start(outbox.sweep_forever(), "outbox")
+        running.start(_work(broker, configuration, due), "work")
+        yield running
+
+
+async def _work(broker: NatsBroker, configuration: Configuration, due: DueWorker) -> None:
+    """Without a configuration nobody knows whom to page: messages wait in their streams until there is one."""
+    await configuration.taken.wait()
+    await broker.start()
+    await due.run()
+    await asyncio.Event().wait()  # told to stop: not an end of its own
+
+
+async def _stop_taking(broker: NatsBroker) -> None:
+    """Let the message at hand be finished; the database and the bus are still open."""
+    for subscriber in broker.subscribers:
+        await subscriber.stop()
+
+
+def _watch_health(health: Health, client: Client, db: asyncpg.Pool, follower: Follower) -> None:
+    async def bus() -> str | None:
+        return None if await is_alive(client) else "the bus does not answer"
+
+    async def database() -> str | None:
+        return await answers(db)
+
+    health.live_checks["bus"] = bus
+    health.ready_checks["database"] = database
+    health.ready_checks["configuration"] = follower.ready

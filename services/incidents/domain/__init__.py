@@ -1,0 +1,1 @@
+"""The rules of incidents: pure functions over frozen values. No clock, no I/O, no randomness."""

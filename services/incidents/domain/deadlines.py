@@ -1,0 +1,52 @@
+"""What time brings: each kind of due work, done once when its instant has come."""
+
+from datetime import datetime
+
+from services.incidents.domain import breaching, escalation, telling
+from services.incidents.domain.change import Change
+from services.incidents.domain.incident import Due, DueKind
+from shared.contracts import IncidentUpdated
+
+
+def fall_due(change: Change, stated_at: datetime | None) -> Change:
+    """Do all that is due at the change's instant, earliest first.
+
+    `stated_at`: the newest open set of the sources of the open breaches; None when there never was one.
+    """
+    for due in sorted((d for d in change.incident.due if d.at <= change.now), key=lambda d: (d.at, d.kind, d.subject)):
+        if due in change.incident.due:  # an earlier one may have made it pointless
+            change = _one(change, due, stated_at)
+    return change
+
+
+def _one(change: Change, due: Due, stated_at: datetime | None) -> Change:
+    match due.kind:
+        case DueKind.RUNG:
+            return escalation.rung_is_due(change, due, stated_at)
+        case DueKind.CLOCK:
+            return _clock_ran_out(change)
+        case DueKind.UPDATE:
+            return _status_update(change)
+        case DueKind.SILENCE:
+            return escalation.ask_again(change, due)
+        case DueKind.ABSENCE:
+            return breaching.believe_absences(change)
+
+
+def _clock_ran_out(change: Change) -> Change:
+    it = change.incident
+    text = f"{it.stage.value} should have been over by now"
+    change = change.unschedule(DueKind.CLOCK).note("clock_ran_out", text)
+    change = change.say(IncidentUpdated, what="clock_ran_out", undeliverable=it.undeliverable)
+    return telling.update_managers(change, f"OVERDUE: {telling.standing(change)}")
+
+
+def _status_update(change: Change) -> Change:
+    """Once, and again after the stage's interval: counted from now, so that an outage is not made up for."""
+    it = change.incident
+    every = change.plan.stage(it.stage).update_every.get(it.severity)
+    change = change.unschedule(DueKind.UPDATE)
+    if every is None:
+        return change
+    change = change.schedule(DueKind.UPDATE, change.now + every).note("status_update", telling.standing(change))
+    return telling.update(change, telling.standing(change))

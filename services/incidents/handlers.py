@@ -1,0 +1,177 @@
+"""How a breach becomes a page, from the top.
+
+1. The evaluator says that a rule's condition has become true: `breach_opened`. If nobody told us anything newer of that
+   key, the breach joins the open incident of its service and symptom, or opens one.
+2. `breaching.open_incident` decides: the first rung of the escalation policy is rung at once, the others are told.
+3. The incident, its timeline, its due work and its messages are kept in one transaction; the store publishes them the
+   moment it has committed. `PageRequested` is then the notifier's.
+4. The notifier's receipts come back: `receipt_came`. The hand-over of a page starts the wait for the next rung
+   (`escalation`), an acknowledgement ends it (`acting.acknowledge`).
+5. `do_due` does what time brings: the next rung, a stage's clock, a status update, a page nobody has a receipt for.
+6. The breach clears, `breach_cleared`, and the watch begins; `open_set_came` counts it, and corrects whatever was lost.
+
+Each handler loads, asks the domain, and keeps what it answered, alone in the breach's service.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.incidents.domain import acting, breaching, deadlines, escalation, naming, receipts, verdicts
+from services.incidents.domain.change import Change
+from services.incidents.domain.incident import HYPERCARE, Breach, Incident
+from services.incidents.domain.verdicts import Verdict
+from services.incidents.ports import CurrentPlan, IncidentStore, NewId, Work
+from shared.contracts import BreachCleared, BreachOpened, OpenBreach, OpenSet, PageReceipt
+from shared.kit.clock import Clock
+from shared.kit.logging import get_logger
+from shared.values import IncidentId, ServiceId
+
+log = get_logger()
+
+DUE_BATCH = 20
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """Every use case that begins with a message or with time. People's acts are in `acts.py`."""
+
+    store: IncidentStore
+    plan: CurrentPlan
+    clock: Clock
+    new_id: NewId
+
+    async def breach_opened(self, event: BreachOpened) -> None:
+        """A breach has opened or moved to another band."""
+        now = self.clock.now()
+        async with self.store.alone_in(event.service) as work:
+            known = await work.breach(event.source, event.key)
+            heard = await work.heard(event.source)
+            ruling = verdicts.opened(known, heard.as_of, event.source, event.breach, now)
+            await self._take(work, ruling, event.breach, event.event_id)
+        log.info("breach_taken", key=event.key.text, rev=event.rev, reason=ruling[0].value)
+
+    async def breach_cleared(self, event: BreachCleared) -> None:
+        """A breach has ended."""
+        async with self.store.alone_in(event.service) as work:
+            known = await work.breach(event.source, event.key)
+            heard = await work.heard(event.source)
+            verdict, breach = verdicts.cleared(
+                known, heard.as_of, event.source, event.service, event.key, event.rev, event.reason, self.clock.now()
+            )
+            if breach is not None:
+                await self._close(work, verdict, breach, event)
+        log.info("breach_taken", key=event.key.text, rev=event.rev, reason=verdict.value)
+
+    async def _close(self, work: Work, verdict: Verdict, breach: Breach, event: BreachCleared) -> None:
+        incident = await work.incident(breach.incident) if breach.incident else None
+        if incident is None:
+            await work.remember(breach)
+        elif verdict is Verdict.CLEARED:
+            await work.keep(breaching.cleared(self._change(incident, event.event_id), breach, event.summary))
+        else:
+            await work.keep(self._change(incident, event.event_id).with_breach(breach))
+
+    async def _take(
+        self, work: Work, ruling: verdicts.Ruling, stated: OpenBreach, caused_by: str | None
+    ) -> Incident | None:
+        """Give a breach that is open to the incident it belongs to; returns that incident."""
+        verdict, breach = ruling
+        if breach is None:
+            return None
+        incident = await work.incident(breach.incident) if breach.incident else await work.open_incident(stated.symptom)
+        if incident is None:
+            change = await self._open(work, breach, stated, caused_by)
+        elif verdict is Verdict.LISTED:
+            change = self._change(incident, caused_by).with_breach(breach)
+        elif verdict is Verdict.CHANGED:
+            change = breaching.changed(self._change(incident, caused_by), breach, stated)
+        else:
+            change = breaching.breached(self._change(incident, caused_by), breach, stated)
+        await work.keep(change)
+        return change.incident
+
+    async def _open(self, work: Work, breach: Breach, stated: OpenBreach, caused_by: str | None) -> Change:
+        now, plan = self.clock.now(), self.plan()
+        base = naming.base_name(now, plan.timezone, stated.service, stated.symptom, breach.rule)
+        name = naming.free_name(base, await work.names_like(base))
+        return breaching.open_incident(plan, IncidentId(self.new_id(now)), name, breach, stated, now, caused_by)
+
+    async def open_set_came(self, statement: OpenSet) -> None:
+        """A source restates all that it holds open: open what we missed, end what is not there, count the watch.
+
+        Older statements than the last one are passed over whole. Services where nothing can differ are not touched.
+        """
+        heard = await self.store.heard(statement.source)
+        if statement.as_of < heard.as_of:
+            return
+        listed = {breach.service for breach in statement.breaches}
+        busy = await self.store.busy_services() & {ServiceId(name) for name in statement.covered}
+        for service in sorted(listed | busy | await self.store.services_of(statement.source)):
+            async with self.store.alone_in(service) as work:
+                await self._reconcile(work, service, statement)
+        await self.store.hear(statement.source, statement.as_of, statement.at)
+
+    async def _reconcile(self, work: Work, service: ServiceId, statement: OpenSet) -> None:
+        now, source = self.clock.now(), statement.source
+        mine = [breach for breach in statement.breaches if breach.service == service]
+        for stated in mine:
+            known = await work.breach(source, stated.key)
+            ruling = verdicts.listed(known, statement.as_of, source, stated, now)
+            await self._take(work, ruling, stated, statement.msg_id)
+        keys = {stated.key for stated in mine}
+        for known in await work.open_breaches(source):
+            if known.key not in keys:
+                await self._miss(work, verdicts.absent(known, statement.as_of)[1])
+        for incident in await work.open_incidents():
+            await self._count(work, incident, service, statement)
+
+    async def _miss(self, work: Work, breach: Breach | None) -> None:
+        incident = await work.incident(breach.incident) if breach and breach.incident else None
+        if breach is not None and incident is not None:
+            await work.keep(breaching.gone_missing(self._change(incident), breach))
+
+    async def _count(self, work: Work, incident: Incident, service: ServiceId, statement: OpenSet) -> None:
+        """Move the watch on, and let a rung go that waited for word."""
+        before = self._change(incident)
+        change = before
+        if coverage := statement.covered.get(service):
+            change = acting.move_if_met(breaching.watched(change, statement.at, coverage))
+        if any(breach.source == statement.source for breach in incident.open_breaches):
+            change = escalation.proof_came(change)
+        if change != before:
+            await work.keep(change)
+
+    async def receipt_came(self, receipt: PageReceipt) -> None:
+        """The notifier proves something of a page. Pages that are not of an incident of ours are others' business."""
+        where = await self.store.locate(receipt.incident)
+        if where is None:
+            return
+        async with self.store.alone_in(where.service) as work:
+            incident = await work.incident(where.incident)
+            if incident is None:
+                return
+            before = self._change(incident, receipt.event_id)
+            change = receipts.received(before, receipt)
+            if change.incident != incident:
+                await work.keep(change)
+
+    async def do_due(self, now: datetime) -> int:
+        """Do what is due, one incident at a time; returns how many incidents had something."""
+        found = await self.store.due(now, DUE_BATCH)
+        for where in found:
+            async with self.store.alone_in(where.service) as work:
+                incident = await work.incident(where.incident)
+                if incident is not None and any(due.at <= now for due in incident.due):
+                    stated_at = await self._stated_at(work, incident)
+                    await work.keep(deadlines.fall_due(self._change(incident), stated_at))
+        return len(found)
+
+    @staticmethod
+    async def _stated_at(work: Work, incident: Incident) -> datetime | None:
+        """When all sources of the open breaches had last restated what they hold open."""
+        heard = [await work.heard(source) for source in {breach.source for breach in incident.open_breaches}]
+        instants = [one.at for one in heard if one.at is not None]
+        return min(instants) if instants and len(instants) == len(heard) else None
+
+    def _change(self, incident: Incident, caused_by: str | None = None) -> Change:
+        return Change(incident, self.plan(), self.clock.now(), HYPERCARE, caused_by)

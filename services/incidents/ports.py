@@ -1,0 +1,124 @@
+"""What incidents needs from outside, in its own words."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from services.incidents.domain.change import Change
+from services.incidents.domain.incident import Breach, Incident
+from services.incidents.domain.plan import Plan
+from services.incidents.domain.timeline import Entry
+from shared.contracts import BreachKey
+from shared.values import IncidentId, ServiceId
+
+State = Literal["open", "closed", "all"]
+
+CurrentPlan = Callable[[], Plan]
+"""The configuration taken last. Raises Transient before the first one."""
+NewId = Callable[[datetime], str]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which incident, and of which service: enough to have it alone."""
+
+    incident: IncidentId
+    service: ServiceId
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The last open set of a source; `as_of` 0 when there was none."""
+
+    as_of: int = 0
+    at: datetime | None = None
+
+
+class Work(Protocol):
+    """One transaction, alone in one service: nobody else changes its breaches or incidents meanwhile."""
+
+    async def breach(self, source: str, key: BreachKey) -> Breach | None:
+        """The newest that is known of a key of this service."""
+        ...
+
+    async def open_breaches(self, source: str) -> list[Breach]:
+        """What this source holds open of this service."""
+        ...
+
+    async def heard(self, source: str) -> Heard:
+        """The source's last open set."""
+        ...
+
+    async def incident(self, incident: IncidentId) -> Incident | None:
+        """One incident with all that belongs to it, locked."""
+        ...
+
+    async def open_incident(self, symptom: str) -> Incident | None:
+        """The one incident of this service and symptom that is not resolved yet, locked."""
+        ...
+
+    async def open_incidents(self) -> list[Incident]:
+        """All incidents of this service that are not resolved yet, locked."""
+        ...
+
+    async def names_like(self, base: str) -> set[str]:
+        """Every name that is the base or begins with it and a hyphen; nobody else takes one of them meanwhile."""
+        ...
+
+    async def remember(self, breach: Breach) -> None:
+        """Keep a breach that belongs to no incident."""
+        ...
+
+    async def keep(self, change: Change) -> None:
+        """Keep the incident, its timeline and its due work, and put its messages into the outbox."""
+        ...
+
+
+class IncidentStore(Protocol):
+    """Where incidents live. Every method raises Transient when it cannot be reached."""
+
+    def alone_in(self, service: ServiceId) -> AbstractAsyncContextManager[Work]:
+        """Begin a transaction; what was kept is committed, and its messages on their way, when the block ends."""
+        ...
+
+    async def locate(self, which: str) -> Where | None:
+        """Find an incident by its id or name."""
+        ...
+
+    async def due(self, now: datetime, limit: int) -> list[Where]:
+        """Incidents with work that is due, the longest overdue first."""
+        ...
+
+    async def next_due_at(self) -> datetime | None:
+        """When the next work is due."""
+        ...
+
+    async def hear(self, source: str, as_of: int, at: datetime) -> None:
+        """Remember a source's newest open set; an older one changes nothing."""
+        ...
+
+    async def heard(self, source: str) -> Heard:
+        """The source's last open set."""
+        ...
+
+    async def services_of(self, source: str) -> set[ServiceId]:
+        """Services of which this source holds something open."""
+        ...
+
+    async def busy_services(self) -> set[ServiceId]:
+        """Services with an incident that is not resolved yet."""
+        ...
+
+    async def find(self, which: str) -> Incident | None:
+        """One incident by its id or name, to look at."""
+        ...
+
+    async def newest(self, state: State, limit: int) -> list[Incident]:
+        """Incidents to look at, the newest first. `open` are all that are not CLOSED."""
+        ...
+
+    async def timeline(self, incident: IncidentId) -> list[Entry]:
+        """Its whole timeline in order."""
+        ...

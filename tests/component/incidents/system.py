@@ -1,0 +1,277 @@
+"""One incidents replica (or several) as it is started for real, with its neighbours faked at the wire."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import nats
+from nats.aio.client import Client
+
+from services.incidents.adapters.postgres import SCHEMA
+from services.incidents.bootstrap import MIGRATIONS
+from shared.config import parse, slices
+from shared.contracts import (
+    BY_TYPE,
+    BreachCleared,
+    BreachKey,
+    BreachOpened,
+    Cause,
+    ClearReason,
+    Message,
+    OpenBreach,
+    OpenSet,
+    PageReceipt,
+    PageRequested,
+    PageState,
+)
+from shared.kit.bus import Publisher, declare_all
+from shared.kit.clock import SystemClock, to_ns
+from shared.kit.migrations import migrate, read_migrations
+from shared.kit.revisions import move_pointer, store_slice
+from shared.kit.tokens import Role, new_token, store_token
+from shared.values import CheckId, Location, RuleId, ServiceId, Severity
+
+T = TypeVar("T")
+
+CONFIGURATION = """
+version: 1
+programme: erp-go-live
+timezone: Europe/Berlin
+public_url: http://127.0.0.1:8800
+locations: [main]
+services: {erp-web: {escalation: erp}, erp-db: {escalation: erp}}
+checks:
+  web-health: {service: erp-web, every: 5s, timeout: 2s, http: {url: 'http://127.0.0.1:3001/health'}}
+rules:
+  web-down: {check: web-health, failed: {at_least: 2, of: 3}, severity: critical}
+people:
+  ana: {name: Ana, reach: [{email: ana@example.org}]}
+  joao: {name: João, reach: [{email: joao@example.org}]}
+  mira: {name: Mira, role: manager, reach: [{email: mira@example.org}]}
+escalations:
+  erp:
+    tell: [{chat: '#erp-launch'}]
+    critical: {steps: [{notify: [ana], wait: 1s}, {notify: [joao]}]}
+    default: {steps: [{notify: [ana]}]}
+channels:
+  email: [{smtp: {host: 127.0.0.1, port: 2525, from: pager@example.org}}]
+  chat: [{slack: {webhook: env:SLACK_WEBHOOK}}]
+workflow:
+  resolution: {watch: 3s}
+"""
+
+SOURCE = "evaluator-7"
+KEY = BreachKey(rule=RuleId("web-down"), check=CheckId("web-health"), location=Location("main"))
+DEADLINE_S = 20.0
+
+
+async def until(ask: Callable[[], Awaitable[T | None]], what: str, limit_s: float = DEADLINE_S) -> T:
+    """Ask until there is an answer."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limit_s
+    while True:
+        found = await ask()
+        if found is not None:
+            return found
+        if loop.time() > deadline:
+            raise TimeoutError(f"{what}: not within {limit_s} s")
+        await asyncio.sleep(0.01)
+
+
+def now_rev() -> int:
+    return to_ns(SystemClock().now())
+
+
+def breach(rev: int, severity: Severity = Severity.CRITICAL, service: str = "erp-web") -> OpenBreach:
+    return OpenBreach(
+        key=KEY,
+        rev=rev,
+        service=ServiceId(service),
+        severity=severity,
+        symptom="web-down",
+        cause=Cause.THRESHOLD,
+        began_at=datetime(2026, 2, 20, 8, 15, tzinfo=UTC),
+        summary="2 of the last 3 probes failed: answered 500, expected 200",
+    )
+
+
+@dataclass
+class Replica:
+    """One process of the service."""
+
+    process: asyncio.subprocess.Process
+    port: int = 0
+
+    async def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            return await self.process.wait()
+
+
+@dataclass
+class System:
+    """The bus, the database and what was heard on the bus."""
+
+    nats_url: str
+    dsn: str
+    folder: Path
+    client: Client
+    publisher: Publisher
+    token: str
+    manager_token: str
+    heard: list[Message] = field(default_factory=list)
+    replicas: list[Replica] = field(default_factory=list)
+
+    async def start(self, name: str = "incidents-0", **env: str) -> Replica:
+        log = (self.folder / f"{name}.log").open("ab")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "services.incidents",
+            stdout=log,
+            stderr=log,
+            env={
+                "PATH": os.defpath,
+                "HYPERCARE_NATS_URL": self.nats_url,
+                "HYPERCARE_DATABASE_URL": self.dsn,
+                "HYPERCARE_INSTANCE": name,
+                "HYPERCARE_POOL_SIZE": "4",
+                **env,
+            },
+        )
+        log.close()
+        replica = Replica(process)
+        self.replicas.append(replica)
+        return replica
+
+    async def ready(self, name: str = "incidents-0") -> Replica:
+        """Start a replica and wait until its ops endpoint says that it is ready."""
+        replica = await self.start(name)
+        beat = await until(lambda: self._beat(name, replica), f"{name} beats")
+        replica.port = int(beat["http"].rpartition(":")[2])
+
+        async def is_ready() -> bool | None:
+            async with httpx.AsyncClient() as http:
+                answer = await http.get(f"{beat['ops']}/readyz")
+            return True if answer.status_code == 200 else None
+
+        await until(is_ready, f"{name} is ready")
+        return replica
+
+    async def _beat(self, name: str, replica: Replica) -> dict[str, str] | None:
+        if replica.process.returncode is not None:
+            raise RuntimeError((self.folder / f"{name}.log").read_text())
+        bucket = await self.client.jetstream().key_value("members")
+        with contextlib.suppress(nats.js.errors.KeyNotFoundError):
+            entry = await bucket.get(f"incidents.{name}")
+            facts: dict[str, str] = json.loads(entry.value or b"{}")["facts"]
+            return facts if facts["pid"] == str(replica.process.pid) else None
+        return None
+
+    async def say(self, message: Message) -> None:
+        await self.publisher.publish(message)
+
+    async def open_breach(self, rev: int | None = None) -> int:
+        rev = rev or now_rev()
+        await self.say(BreachOpened.of(SOURCE, breach(rev), SystemClock().now()))
+        return rev
+
+    async def clear_breach(self, rev: int, reason: ClearReason = ClearReason.HEALED) -> None:
+        cleared = BreachCleared.of(SOURCE, ServiceId("erp-web"), KEY, rev, SystemClock().now(), reason, "5 good probes")
+        await self.say(cleared)
+
+    async def state_open_set(self, breaches: list[OpenBreach]) -> None:
+        at = SystemClock().now()
+        await self.say(
+            OpenSet(source=SOURCE, as_of=to_ns(at), at=at, covered={"erp-web": 1.0, "erp-db": 1.0}, breaches=breaches)
+        )
+
+    async def give_receipt(self, page: PageRequested, state: PageState, **more: Any) -> None:
+        await self.say(
+            PageReceipt(
+                event_id=f"{page.page}-{state.value}",
+                occurred_at=SystemClock().now(),
+                page=page.page,
+                incident=page.incident,
+                ack_epoch=page.ack_epoch,
+                addressee=page.addressee,
+                kind=page.kind,
+                state=state,
+                **more,
+            )
+        )
+
+    async def hear(self, what: Callable[[Message], bool], name: str) -> Message:
+        async def look() -> Message | None:
+            return next((one for one in self.heard if what(one)), None)
+
+        return await until(look, name)
+
+    async def hear_page(self, person: str, epoch: int = 1) -> PageRequested:
+        def is_it(message: Message) -> bool:
+            return (
+                isinstance(message, PageRequested)
+                and message.kind == "page"
+                and message.addressee.person == person
+                and message.ack_epoch == epoch
+            )
+
+        page = await self.hear(is_it, f"page to {person}")
+        assert isinstance(page, PageRequested)
+        return page
+
+    async def ask(self, method: str, path: str, body: object = None, *, token: str | None = None) -> httpx.Response:
+        replica = next(one for one in reversed(self.replicas) if one.port and one.process.returncode is None)
+        headers = {"authorization": f"Bearer {self.token if token is None else token}"}
+        async with httpx.AsyncClient() as http:
+            return await http.request(
+                method, f"http://127.0.0.1:{replica.port}/api/v1/incidents{path}", json=body, headers=headers
+            )
+
+
+@contextlib.asynccontextmanager
+async def running_system(nats_url: str, dsn: str, folder: Path) -> AsyncIterator[System]:
+    client = await nats.connect(nats_url)
+    try:
+        publisher = Publisher(client, "/hypercare/test")
+        await publisher.start()
+        js = client.jetstream()
+        await declare_all(js)
+        await migrate(dsn, SCHEMA, read_migrations(MIGRATIONS))
+        part = slices(parse(CONFIGURATION, "test.yaml", {}))["incidents"]
+        await store_slice(js, "incidents", part.digest(), part.model_dump_json().encode())
+        await move_pointer(js, {"incidents": part.digest()}, at="now", by="test")
+        tokens = {role: new_token() for role in (Role.RESPONDER, Role.MANAGER)}
+        for role, token in tokens.items():
+            await store_token(js, token, "ana" if role is Role.RESPONDER else "mira", role, datetime.now(UTC))  # noqa: TID251  # a test's wall clock
+        system = System(nats_url, dsn, folder, client, publisher, tokens[Role.RESPONDER], tokens[Role.MANAGER])
+
+        async def take(msg: nats.aio.msg.Msg) -> None:
+            system.heard.append(BY_TYPE[msg.headers["ce-type"]].from_json(msg.data))
+
+        for stream, subject in (("INCIDENTS", "hc.incidents.v1.>"), ("PAGES", "hc.pages.v1.>")):
+            await js.subscribe(subject, stream=stream, ordered_consumer=True, cb=take)
+        try:
+            yield system
+        finally:
+            for replica in system.replicas:
+                await replica.kill()
+    finally:
+        await client.close()
+
+
+A_MOMENT = timedelta(milliseconds=1)
