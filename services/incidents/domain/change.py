@@ -64,7 +64,7 @@ class Change:
     def request_again(self, page: Page) -> "Change":
         """Nobody said that they have it: ask again, under the same name, ever less often."""
         again = replace(page, issue=page.issue + 1)
-        wait = min(LONGEST_SILENCE, SILENCE * 2**again.issue)
+        wait = min(LONGEST_SILENCE, SILENCE * 2 ** min(again.issue, 8))
         asked = self.with_page(again).schedule(DueKind.SILENCE, self.now + wait, page.id)
         return replace(asked, messages=(*asked.messages, _requested(asked, again)))
 

@@ -21,6 +21,8 @@ NO_PROOF: Final = timedelta(seconds=60)
 TOO_LATE: Final = timedelta(seconds=10)
 """A rung overdue by more was held up by an outage: the world may have changed meanwhile."""
 LONGEST_WAIT_FOR_PROOF: Final = timedelta(seconds=90)
+STALE_UPDATE: Final = timedelta(hours=1)
+"""How things stood then is of no use to anybody now."""
 ABSENCE: Final = timedelta(seconds=5)
 """How long a breach that an open set no longer lists is left for its own message to arrive."""
 
@@ -192,6 +194,8 @@ def ask_again(change: Change, due: Due) -> Change:
     if page is None or page.state is not None:
         return change
     if page.kind is PageKind.PAGE and not is_ringing(page, change.incident):
+        return change
+    if page.kind is PageKind.UPDATE and change.now - page.requested_at > STALE_UPDATE:
         return change
     asked = change.request_again(page)
     return asked.note("page_repeated", f"no receipt for the page to {page.addressee.text}; requested again")

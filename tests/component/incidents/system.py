@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import httpx
 import nats
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from services.incidents.adapters.postgres import SCHEMA
 from services.incidents.bootstrap import MIGRATIONS
@@ -260,8 +261,8 @@ async def running_system(nats_url: str, dsn: str, folder: Path) -> AsyncIterator
             await store_token(js, token, "ana" if role is Role.RESPONDER else "mira", role, datetime.now(UTC))  # noqa: TID251  # a test's wall clock
         system = System(nats_url, dsn, folder, client, publisher, tokens[Role.RESPONDER], tokens[Role.MANAGER])
 
-        async def take(msg: nats.aio.msg.Msg) -> None:
-            system.heard.append(BY_TYPE[msg.headers["ce-type"]].from_json(msg.data))
+        async def take(msg: Msg) -> None:
+            system.heard.append(BY_TYPE[(msg.headers or {})["ce-type"]].from_json(msg.data))
 
         for stream, subject in (("INCIDENTS", "hc.incidents.v1.>"), ("PAGES", "hc.pages.v1.>")):
             await js.subscribe(subject, stream=stream, ordered_consumer=True, cb=take)
@@ -274,4 +275,3 @@ async def running_system(nats_url: str, dsn: str, folder: Path) -> AsyncIterator
         await client.close()
 
 
-A_MOMENT = timedelta(milliseconds=1)
