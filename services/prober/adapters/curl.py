@@ -184,7 +184,7 @@ class CurlWeb:
 
     async def _fault(self, asked: Request, first: Request, hop: _Hop, spent: _Times) -> Fault:
         took_s, phases = round(spent.total, 6), spent.phases()
-        if hop.received.is_too_large:
+        if hop.received.is_too_large or hop.ended.code == pycurl.E_FILESIZE_EXCEEDED:
             return Fault("body-too-large", f"answer is longer than {BODY_LIMIT // 1024} KiB", took_s, phases)
         certificate = None
         if is_certificate_fault(hop.ended):
@@ -221,12 +221,14 @@ def _set_request(handle: Any, request: Request) -> None:
     lines = [f"{name}: {value}" if value else f"{name};" for name, value in headers.items()]
     if request.method == "HEAD":
         handle.setopt(pycurl.NOBODY, 1)
-    elif request.method in {"POST", "PUT", "PATCH"}:
+    else:  # an answer that announces its length is refused before it comes
+        handle.setopt(pycurl.MAXFILESIZE, BODY_LIMIT)
+    if request.method in {"POST", "PUT", "PATCH"}:
         handle.setopt(pycurl.POSTFIELDS, "")
         handle.setopt(pycurl.CUSTOMREQUEST, request.method)
         if not any(name.lower() == "content-type" for name in headers):
             lines.append("Content-Type:")  # nothing is sent, so it has no type
-    elif request.method != "GET":
+    elif request.method not in {"GET", "HEAD"}:
         handle.setopt(pycurl.CUSTOMREQUEST, request.method)
     handle.setopt(pycurl.HTTPHEADER, lines)
 
@@ -250,7 +252,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _read_times(getinfo: Callable[[int], int], *, is_answered: bool) -> _Times:
-    """Read libcurl's times: it counts microseconds from the start of the transfer to the end of each phase; 0 = not reached.
+    """Read libcurl's times: microseconds from the start of the transfer to each phase's end; 0 = not reached.
 
     It also fills in the first byte's time when none ever came: hence `is_answered`.
     """

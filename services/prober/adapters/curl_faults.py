@@ -1,6 +1,7 @@
 """libcurl's errors in our words: one stable code and one readable reason each."""
 
 import errno
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -13,8 +14,8 @@ from services.prober.domain.safe_text import safe_text
 
 X509_EXPIRED: Final = 10
 X509_NOT_YET_VALID: Final = 9
-X509_OTHER_NAME: Final = frozenset({0, 62, 64})
-"""Host or address mismatch; 0 where the chain is good and libcurl itself found the name wrong."""
+X509_OTHER_NAME: Final = frozenset({62, 64})
+"""Host or address mismatch. Mostly libcurl finds it itself, and then only its words say so."""
 
 _CERTIFICATE: Final = frozenset({pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT})
 _RESET: Final = {
@@ -109,10 +110,10 @@ def _certificate_fault(ended: Ended, seen: Circumstances, certificate: Certifica
         return "tls-expired", f"certificate expired on {expires_at:%Y-%m-%d}" if expires_at else "certificate expired"
     if seen.verify_result == X509_NOT_YET_VALID:
         return "tls-untrusted", "certificate is not valid yet"
-    if seen.verify_result in X509_OTHER_NAME:
+    if seen.verify_result in X509_OTHER_NAME or "subject name" in ended.words:
         names = ", ".join(certificate.names[:3]) if certificate else ""
         return "tls-name", safe_text(f"certificate is not for {host}" + (f" but for {names}" if names else ""))
-    why = ended.words.rpartition(": ")[2] or "unknown issuer"
+    why = re.sub(r" \(\d+\)$", "", ended.words.rpartition(": ")[2]) or "unknown issuer"
     return "tls-untrusted", safe_text(f"certificate is not trusted: {why}")
 
 

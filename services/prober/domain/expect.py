@@ -202,7 +202,9 @@ def _number(value: object) -> float | None:
 
 
 def _show(value: object) -> str:
-    """A value as JSON writes it, short."""
+    """A value as JSON writes it, short; 5.0 as 5."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     try:
         shown = json.dumps(value, ensure_ascii=False)
     except (ValueError, RecursionError):
