@@ -98,6 +98,8 @@ class _Conversation(SMTP):
         if isinstance(self.transport, asyncio.Transport):
             self.transport.abort()
         if self._handler_coroutine is not None:
+            # A conversation in the middle of a TLS handshake does not notice that its transport is gone.
+            self._handler_coroutine.cancel()
             await asyncio.wait([self._handler_coroutine])
 
 

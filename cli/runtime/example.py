@@ -82,7 +82,7 @@ def specs(folder: DataFolder, ports: Ports) -> list[ProcessSpec]:
         cwd=ROOT,
     )  # fmt: skip
     return [
-        ProcessSpec("erp", lambda: erp, lambda: _answers(f"{erp_admin_url(ports)}/switch"), "json", 2.0),
+        ProcessSpec("erp", lambda: erp, lambda: _answers(f"{erp_admin_url(ports)}/switch"), stop_timeout_s=2.0),
         ProcessSpec("sinks", lambda: sinks, lambda: _answers(f"{sinks_url(ports)}/received.json"), "plain", 2.0),
     ]
 

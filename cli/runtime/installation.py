@@ -1,19 +1,16 @@
 """One installation on one machine: its ports, its secrets, and how each of its processes is started."""
 
 import sys
-import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.error import URLError
 
-from cli.runtime.account import account_for, place_cluster, place_sockets, reachable_binaries
-from cli.runtime.child import DATA_MARKER, Launch
 from cli.runtime.folder import DataFolder, Secrets
-from cli.runtime.nats import NatsSetup, answers, bus_logins, prepare_nats
+from cli.runtime.nats import bus_logins
 from cli.runtime.ports import Ports
-from cli.runtime.postgres import SUPERUSER, PostgresSetup, accepts_connections, prepare_postgres
+from cli.runtime.postgres import SUPERUSER, PostgresSetup
+from cli.runtime.servers import nats_spec, postgres_spec, service_spec
 from cli.runtime.supervisor import ProcessSpec
 from shared.contracts.permissions import BUS_USERS
 from shared.kit.errors import Unusable
@@ -39,7 +36,7 @@ class Installation:
     scale: Mapping[str, int]
     crash_files: Mapping[str, Path]
     """Service -> file of `shared.kit.crash_points`; empty in earnest."""
-    extra_env: Mapping[str, str]
+    extra_env: Mapping[str, str] = field(repr=False)
     """For services that resolve secrets: the example's own."""
 
     @property
@@ -56,54 +53,21 @@ class Installation:
         return [f"{service}-{number}" for number in range(self.scale.get(service, 1))]
 
 
-def choose_ports(ports: Ports, scale: Mapping[str, int], asked_for: Mapping[str, int], names: list[str]) -> None:
-    """Choose every port of a run. `names`: further ones with no usual port, besides the services' own."""
+def choose_ports(ports: Ports, scale: Mapping[str, int], asked_for: Mapping[str, int]) -> None:
+    """Choose every port of a run."""
     for name, usual in USUAL_PORTS.items():
         ports.choose(name, usual=usual, asked_for=asked_for.get(name))
-    for name in ("nats", *names):
-        ports.choose(name, asked_for=asked_for.get(name))
+    ports.choose("nats", asked_for=asked_for.get("nats"))
     for service in SERVICES:
         for number in range(scale.get(service, 1)):
             ports.choose(f"{service}-{number}.ops")
 
 
-def prepare_database(folder: DataFolder, secrets: Secrets) -> PostgresSetup:
-    """Where this folder's Postgres lives and as whom it runs."""
-    cluster = place_cluster(folder.path)
-    account = account_for(cluster)
-    return PostgresSetup(
-        cluster=cluster,
-        socket_folder=place_sockets(folder.path / "run", account),
-        binaries=reachable_binaries(account),
-        passwords=secrets.database,
-        account=account,
-        lock_fd=folder.lock_fd,
-        marker=str(folder.path),
-    )
-
-
 def base_specs(home: Installation) -> list[ProcessSpec]:
-    """The bus and the database."""
-    logins = bus_logins(BUS_USERS, home.secrets.bus)
-    admin = next(login for login in logins if login.name == "admin")
-    port = home.ports.chosen["nats"]
-    setup = NatsSetup(
-        folder=home.folder.path / "nats",
-        logins=logins,
-        port=port,
-        lock_fd=home.folder.lock_fd,
-        marker=str(home.folder.path),
-    )
-    return [
-        ProcessSpec("nats", lambda: prepare_nats(setup), lambda: answers(port, admin), "nats", 2.0),
-        ProcessSpec(
-            "postgres",
-            lambda: prepare_postgres(home.postgres),
-            lambda: accepts_connections(home.postgres.socket_folder),
-            "postgres",
-            2.0,
-        ),
-    ]
+    """The bus and the database. The admin's login comes first: it asks whether the bus is ready."""
+    users = sorted(BUS_USERS, key=lambda user: user.name != "admin")
+    logins = bus_logins(tuple(users), home.secrets.bus)
+    return [nats_spec(home.folder, logins, home.ports.chosen["nats"]), postgres_spec(home.postgres)]
 
 
 def service_specs(home: Installation, locations: tuple[str, ...]) -> list[ProcessSpec]:
@@ -114,12 +78,17 @@ def service_specs(home: Installation, locations: tuple[str, ...]) -> list[Proces
             env = _service_env(home, service, instance)
             if service == "prober":
                 env["HYPERCARE_LOCATION"] = locations[number % len(locations)]
-            specs.append(_python(home, instance, ["-m", f"services.{service}"], env, f"{instance}.ops"))
+            argv = (sys.executable, "-m", f"services.{service}")
+            specs.append(
+                service_spec(home.folder, instance, argv, env, home.ports.chosen[f"{instance}.ops"], cwd=Path.cwd())
+            )
     return specs
 
 
 def _service_env(home: Installation, service: str, instance: str) -> dict[str, str]:
     env = {
+        **{key: value for key, value in environment().items() if key in SHARED_WITH_CHILDREN},
+        "PYTHONUNBUFFERED": "1",
         "HYPERCARE_INSTANCE": instance,
         "HYPERCARE_NATS_URL": home.nats_url,
         "HYPERCARE_NATS_USER": service,
@@ -144,26 +113,6 @@ def _service_env(home: Installation, service: str, instance: str) -> dict[str, s
     if service in home.crash_files:
         env["HYPERCARE_CRASH_FILE"] = str(home.crash_files[service])
     return env
-
-
-def _python(home: Installation, name: str, arguments: list[str], env: Mapping[str, str], ops: str) -> ProcessSpec:
-    inherited = {key: value for key, value in environment().items() if key in SHARED_WITH_CHILDREN}
-    launch = Launch(
-        argv=(sys.executable, *arguments),
-        env={**inherited, "PYTHONUNBUFFERED": "1", **env, DATA_MARKER: str(home.folder.path)},
-    )
-    ready = f"http://127.0.0.1:{home.ports.chosen[ops]}/readyz"
-    return ProcessSpec(name, lambda: launch, lambda: is_ready(ready), "json", 5.5)
-
-
-def is_ready(url: str) -> bool:
-    """Whether a readiness endpoint says yes."""
-    try:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(url, timeout=2) as answer:
-            return bool(answer.status == 200)  # noqa: PLR2004  # the one status that means yes
-    except (URLError, OSError):
-        return False
 
 
 def parse_numbers(text: str | None, option: str, *, allowed: tuple[str, ...] | None = None) -> dict[str, int]:

@@ -16,12 +16,12 @@ from cli.runtime.installation import (
     bus_users,
     choose_ports,
     database_roles,
-    prepare_database,
     service_specs,
 )
 from cli.runtime.logview import LogView
 from cli.runtime.ports import Ports
 from cli.runtime.processes import ProcessMark
+from cli.runtime.servers import postgres_setup
 from cli.runtime.supervisor import Supervisor, supervise
 from cli.runtime.welcome import welcome
 from cli.system import System, admin_bus
@@ -65,7 +65,7 @@ async def run(request: Request, afterwards: Afterwards | None = None, *, quiet: 
     try:
         home = _prepare(folder, request)
         document = _read(request, home)
-        view = LogView(_no_output if quiet else sys.stderr.write, is_terminal=sys.stderr.isatty())
+        view = LogView(_no_output if quiet else _write, is_terminal=sys.stderr.isatty())
         for remark in home.ports.remarks:
             view.say(remark, "warning")
         for orphan in folder.ended_orphans:
@@ -76,13 +76,18 @@ async def run(request: Request, afterwards: Afterwards | None = None, *, quiet: 
         folder.close()
 
 
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
 def _no_output(_: str) -> None:
     """For a demo that speaks for itself."""
 
 
 def _prepare(folder: DataFolder, request: Request) -> Installation:
     ports = Ports(folder.ports())
-    choose_ports(ports, request.scale, request.ports, [])
+    choose_ports(ports, request.scale, request.ports)
     if request.example:
         example.choose_ports(ports)
     folder.remember_ports(ports.chosen)
@@ -91,7 +96,7 @@ def _prepare(folder: DataFolder, request: Request) -> Installation:
         folder=folder,
         ports=ports,
         secrets=secrets,
-        postgres=prepare_database(folder, secrets),
+        postgres=postgres_setup(folder, secrets.database),
         scale=request.scale,
         crash_files=request.crash_files,
         extra_env=example.secrets(ports) if request.example else {},
