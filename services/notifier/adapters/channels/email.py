@@ -78,13 +78,8 @@ class EmailChannel:
                 await client.login(secret_value(account.username.text), secret_value(account.password.text))
         except aiosmtplib.SMTPResponseException as error:
             return judge(error.code, error.message, about_us=True)
-        except aiosmtplib.SMTPException as error:
-            if not client.is_connected or isinstance(error, aiosmtplib.SMTPTimeoutError | aiosmtplib.SMTPConnectError):
-                return TransientFailure(f"{account.host}:{account.port}: {error}")
-            # The server lives and lacks what we insist on: STARTTLS or a way to log in.
-            return PermanentFailure(f"{account.host}:{account.port}: {error}", "us")
-        except OSError as error:
-            return TransientFailure(f"{account.host}:{account.port}: {error}")
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return _cannot_begin(error, f"{account.host}:{account.port}", is_connected=client.is_connected)
         return None
 
     async def _envelope(self, client: aiosmtplib.SMTP, recipient: str) -> SendResult | None:
@@ -112,6 +107,19 @@ class EmailChannel:
         except (aiosmtplib.SMTPException, OSError) as error:
             return Unknown(f"connection lost after the mail: {error}")
         return Accepted(answer.message[:200])
+
+
+def _cannot_begin(error: Exception, where: str, *, is_connected: bool) -> SendResult:
+    """Say what ended a conversation before it had begun; nothing was sent.
+
+    A server that lives and lacks what we insist on (STARTTLS, a way to log in, a certificate we can trust) is a
+    mistake of ours; one that is away or silent may be back in a moment.
+    """
+    said = f"{where}: {error}"
+    if isinstance(error.__cause__ or error, ssl.SSLCertVerificationError):
+        return PermanentFailure(said, "us")
+    is_away = isinstance(error, OSError | aiosmtplib.SMTPTimeoutError | aiosmtplib.SMTPConnectError)
+    return TransientFailure(said) if is_away or not is_connected else PermanentFailure(said, "us")
 
 
 def judge(code: int, words: str, *, about_us: bool = False) -> SendResult:
