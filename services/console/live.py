@@ -29,7 +29,7 @@ Render = Callable[[str, datetime], str | None]
 MayStay = Callable[[], Awaitable[bool]]
 
 
-@dataclass
+@dataclass(eq=False)
 class Viewer:
     """One open page."""
 

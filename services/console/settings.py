@@ -10,8 +10,6 @@ class Settings(ServiceSettings, HttpSettings):
 
     incidents_url: str = "http://127.0.0.1:8801"
     """Where the incidents service answers, without `/api/v1`."""
-    notifier_url: str = "http://127.0.0.1:8800"
-    """Where the notifier answers: the story of a page comes from there."""
     console_origin: str | None = None
     """The address people see when a proxy changes the Host header: `https://console.example.org`."""
     console_secure_cookie: bool = False

@@ -1,5 +1,6 @@
 """The incidents service's public API, called with the token of the person who looks at the page."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -9,7 +10,7 @@ import httpx
 from shared.kit.errors import Refused, Transient
 from shared.values import IncidentId
 
-PATHS: Final = {"ack": "ack", "advance": "advance", "resolve": "resolve", "note": "notes"}
+PATHS: Final = {"acknowledge": "acknowledge", "advance": "advance", "resolve": "resolve", "note": "notes"}
 """What people do here, and the path below `/api/v1/incidents/{id}/` that does it."""
 
 
@@ -30,9 +31,9 @@ class IncidentsApi:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def act(self, token: str, incident: IncidentId, action: str, fields: dict[str, str]) -> None:
+    async def act(self, token: str, incident: IncidentId, action: str, form: Mapping[str, str]) -> None:
         """Do one of `PATHS`. Raises Refused with the service's own words, Transient when it cannot be reached."""
-        await self._ask("POST", token, f"/api/v1/incidents/{incident}/{PATHS[action]}", fields)
+        await self._ask("POST", token, f"/api/v1/incidents/{incident}/{PATHS[action]}", _body(action, form))
 
     async def timeline(self, token: str, incident: IncidentId) -> list[Entry]:
         """The timeline, oldest first. Raises Refused or Transient."""
@@ -40,7 +41,7 @@ class IncidentsApi:
         found = answer.get("entries", []) if isinstance(answer, dict) else answer
         return [_entry(one) for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
-    async def _ask(self, method: str, token: str, path: str, body: dict[str, str] | None) -> object:
+    async def _ask(self, method: str, token: str, path: str, body: dict[str, object] | None) -> object:
         headers = {"authorization": f"Bearer {token}"}
         try:
             answer = await self._client.request(method, path, json=body, headers=headers)
@@ -51,6 +52,18 @@ class IncidentsApi:
         if answer.is_error:
             raise Refused(_said(answer) or f"the incidents service answered {answer.status_code}")
         return answer.json() if answer.content else None
+
+
+def _body(action: str, form: Mapping[str, str]) -> dict[str, object]:
+    """What the API wants, out of what the form holds. Raises Refused for what it would refuse less readably."""
+    words = form.get("text", "").strip()
+    if action == "advance":
+        return {"reason": words, "override": "override" in form}
+    if action == "acknowledge":
+        return {}
+    if not words:
+        raise Refused("Say what was done: everyone who was paged reads it." if action == "resolve" else "Write a note.")
+    return {"summary": words} if action == "resolve" else {"text": words}
 
 
 def _said(answer: httpx.Response) -> str:

@@ -129,14 +129,13 @@ class ReadModel:
         return {one.key.part} if one is not None and one.measured(minute) else set()
 
     def _incident(self, event: IncidentEvent) -> set[str]:
-        known = self.incidents.get(event.incident)
+        order = [one.incident for one in self.incidents.running()]
         if not self.incidents.apply(event):
             return set()
         for gone in self.incidents.forget_old():
             self.pages.forget_incident(gone)
         # The list is drawn anew only when a card comes, goes or changes its place: a card alone moves nothing.
-        moves = known is None or (known.stage in OVER) != (event.stage in OVER) or event.stage in OVER
-        moves = moves or known is None or known.severity is not event.severity
+        moves = event.stage in OVER or order != [one.incident for one in self.incidents.running()]
         return {HEADLINE, BREACHES, incident_part(event.incident)} | ({INCIDENTS} if moves else set())
 
     def _receipt(self, receipt: PageReceipt) -> set[str]:

@@ -205,7 +205,7 @@ class _Pages:
         if int(request.headers.get("content-length") or 0) > FORM_LIMIT:
             return await self._answer(request, visitor, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too long.")
         async with request.form(max_files=0, max_fields=10) as form:
-            fields = {name: str(value) for name, value in form.items() if name in {"text", "reason"} and value}
+            fields = {name: str(value) for name, value in form.items()}
         try:
             await self._desk.incidents.act(visitor.token, IncidentId(request.path_params["incident"]), action, fields)
         except Refused as error:

@@ -64,11 +64,11 @@ class Renderer:
 
     def page(self, who: Identity, now: datetime, **more: object) -> str:
         """The whole page at `/`."""
-        return self.template("page.html", **self._frame(who, now), **self._main(who, now), **more)
+        return self.template("page.html", **self._frame(who, now), **self._main(now), **more)
 
     def main(self, who: Identity, now: datetime) -> str:
         """The inside of the page, when everything is to be drawn anew."""
-        return self.template("main.html", **self._frame(who, now), **self._main(who, now))
+        return self.template("main.html", **self._frame(who, now), **self._main(now))
 
     def _frame(self, who: Identity, now: datetime) -> dict[str, object]:
         views = self._views()
@@ -77,6 +77,7 @@ class Renderer:
             "programme": views.programme,
             "who": who,
             "can_act": may_act(who),
+            "can_override": who.role.includes(Role.MANAGER),
             "now_ms": millis(now),
             "news_ms": None if self._model.last_news_at is None else millis(self._model.last_news_at),
             "is_deaf": self._model.is_deaf,
@@ -84,7 +85,7 @@ class Renderer:
             "headline": self._model.headline(now),
         }
 
-    def _main(self, who: Identity, now: datetime) -> dict[str, object]:
+    def _main(self, now: datetime) -> dict[str, object]:
         views = self._views()
         return {
             "running": views.running(now),
@@ -92,7 +93,6 @@ class Renderer:
             "breaches": views.breaches(now),
             "breach_count": len(self._model.breaches.open()),
             "services": views.services(now),
-            "can_act": may_act(who),
         }
 
     def incident_page(self, who: Identity, incident: IncidentId, now: datetime, **more: object) -> str | None:
@@ -115,14 +115,14 @@ class Renderer:
                 one = views.incident(IncidentId(name), now)
                 if one is None:
                     return None
-                return self.template("parts/incident_live.html", one=one, can_act=may_act(who))
+                return self.template("parts/incident_live.html", **self._frame(who, now), one=one)
             case _:
                 return self._section(kind, who, now)
 
     def _section(self, kind: str, who: Identity, now: datetime) -> str | None:
         if kind not in {HEADLINE, INCIDENTS, BREACHES, CHECKS}:
             return None
-        values = self._frame(who, now) if kind == HEADLINE else {**self._frame(who, now), **self._main(who, now)}
+        values = self._frame(who, now) if kind == HEADLINE else {**self._frame(who, now), **self._main(now)}
         return self.template(f"parts/{kind}.html", **values)
 
     def _row(self, name: str, views: Views, now: datetime) -> str | None:

@@ -9,6 +9,7 @@ from services.console.model import CheckState, Incident, Page, ReadModel, Series
 from services.console.web.incident_views import BreachView, IncidentView, breach_view, incident_view
 from services.console.web.spark import Spark, spark_of
 from services.console.web.words import STATE_ICONS, STATE_WORDS, measured, millis, seconds, span
+from shared.config.checks import CheckKind
 from shared.config.slice_models import ConsoleCheck, ConsoleService, ConsoleSlice
 from shared.contracts import Stage
 from shared.values import CheckId, IncidentId, Outcome, ServiceId
@@ -100,7 +101,7 @@ class Views:
             icon=STATE_ICONS[one.state],
             severity=breach.severity.value if breach else None,
             reason=_reason(one, check),
-            took=_took(one),
+            took="" if check is None or check.kind is CheckKind.HEARTBEAT else _took(one),
             at_ms=None if at is None else millis(at),
             age="" if at is None else f"{span(max(now - at, timedelta()))} ago",
             spark=spark_of(one.looks(now), now, self._limits.get(one.key.check)),
@@ -183,7 +184,7 @@ def _limits(config: ConsoleSlice) -> dict[CheckId, float]:
 def _target(check: ConsoleCheck | None) -> str:
     if check is None:
         return ""
-    return check.target or "waits to be pinged"
+    return check.target.partition("://")[2] if check.target else "waits to be pinged"
 
 
 def _reason(one: Series, check: ConsoleCheck | None) -> str:

@@ -12,7 +12,7 @@ STATE_WORDS: Final = {
     CheckState.FAILED: "failed",
     CheckState.UNKNOWN: "unknown",
     CheckState.PROBER_DOWN: "prober down",
-    CheckState.STALE: "no fresh result",
+    CheckState.STALE: "stale",
     CheckState.WAITING: "waiting",
 }
 STATE_ICONS: Final = {

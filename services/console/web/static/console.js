@@ -47,7 +47,7 @@
   function isBusy(element) {
     const focus = document.activeElement;
     if (focus && element.contains(focus) && focus.matches("input, textarea")) return true;
-    return [...element.querySelectorAll("textarea, input")].some((field) => field.value !== field.defaultValue);
+    return [...element.querySelectorAll("textarea, input")].some((field) => field.value !== field.defaultValue || field.checked);
   }
 
   function put(fresh, force = false) {
