@@ -52,7 +52,7 @@ class Receiver:
 
 async def until(is_true: Callable[[], Awaitable[bool]], limit_s: float = 20.0) -> None:
     async with asyncio.timeout(limit_s):
-        while not await is_true():  # noqa: ASYNC110  # the condition is the server's; nothing here could set an event
+        while not await is_true():
             await asyncio.sleep(0.01)
 
 
