@@ -69,7 +69,7 @@ class FailedRule:
         if level is None:
             return Finding(f"{self.streak.ok_in_a_row} good in a row")
         failures, of_last = self.streak.failures, self._failed.of_last
-        return Finding(phrasing.failed(failures, of_last, self._reason), failures, self._failed.at_least)
+        return Finding(phrasing.failed(failures, of_last, self._reason), float(failures), float(self._failed.at_least))
 
     @property
     def reason(self) -> str | None:
@@ -144,11 +144,11 @@ class WindowRule:
 class NoDataRule:
     """Samples stay away while their prober is well. Told by its series: silence has no sample to observe."""
 
-    __slots__ = ("_patience_ns", "bands", "plan")
+    __slots__ = ("bands", "patience_ns", "plan")
 
     def __init__(self, plan: RulePlan, location: Location, ledger: Ledger, patience_ns: int) -> None:
         self.plan = plan
-        self._patience_ns = patience_ns
+        self.patience_ns = patience_ns
         self.bands = Bands(plan, location, ledger, Cause.NO_DATA, self._describe)
 
     def observe(self, sample: Sample, at_ns: int) -> None:  # noqa: ARG002  # whatever it says: data is back
@@ -163,7 +163,7 @@ class NoDataRule:
         self.bands.conclude(at_ns)
 
     def _describe(self, level: int | None) -> Finding:
-        return Finding("samples are back" if level is None else phrasing.silent(self._patience_ns))
+        return Finding("samples are back" if level is None else phrasing.silent(self.patience_ns))
 
 
 def rule_of(

@@ -173,6 +173,9 @@ class Series:
             self.waits_from_ns = self._ledger.log_ns
             self.silent_at_ns = max(self.last_due_ns, self.waits_from_ns) + plan.patience_ns
             self.is_missing = False
+            for rule in self.rules:
+                if isinstance(rule, NoDataRule):
+                    rule.patience_ns = plan.patience_ns
 
     def coverage(self, elapsed_ns: int) -> float:
         """Return the share of the last `elapsed_ns` that samples let us know, 0 to 1, and begin to count anew.
