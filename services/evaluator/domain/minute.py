@@ -54,11 +54,12 @@ class MinuteBook:
                 values.append(bounded(value))
 
     def close_before(
-        self, now_ns: int, plan: CheckPlan, location: Location, phase_ns: int
+        self, now_ns: int, plan: CheckPlan, location: Location, phase_ns: int | None
     ) -> Iterator[MinuteMeasurement]:
         """Close every minute that ends at `now_ns` or before, and open the one `now_ns` is in.
 
-        `phase_ns`: any instant of the check's grid. Minutes in which nothing was due and nothing came are not stated.
+        `phase_ns`: any instant of the check's grid, None before the first sample. Minutes in which nothing was due and
+        nothing came are not stated.
         """
         current = now_ns // MINUTE_NS * MINUTE_NS
         while self.start_ns < current:
@@ -72,12 +73,14 @@ class MinuteBook:
         self.ok = self.failed = self.unknown = 0
         self.values = {name: [] for name in self.values}
 
-    def _expected(self, plan: CheckPlan, phase_ns: int) -> int:
+    def _expected(self, plan: CheckPlan, phase_ns: int | None) -> int:
         """Grid points of the minute since we watch; a heartbeat has no grid, and what came was expected."""
         if plan.kind is CheckKind.HEARTBEAT:
             return self.ok + self.failed + self.unknown
         first = max(self.start_ns, self.watched_from_ns)
         every = plan.interval_ns
+        if phase_ns is None:
+            return (self.end_ns - first) // every
         return max(0, (self.end_ns - 1 - phase_ns) // every - (first - 1 - phase_ns) // every)
 
     def _measurement(self, plan: CheckPlan, location: Location, expected: int) -> MinuteMeasurement:

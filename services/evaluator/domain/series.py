@@ -55,7 +55,7 @@ class Series:
             return False
         self.settle(due_ns)
         if due_ns >= self.minute.end_ns:
-            self.close_minutes(due_ns)
+            self._ledger.said.extend(self.minute.close_before(due_ns, self.plan, self.location, due_ns))
         self.minute.add(sample)
         self.last_due_ns = due_ns
         self._postpone_silence(due_ns)
@@ -99,7 +99,7 @@ class Series:
 
     def close_minutes(self, now_ns: int) -> None:
         """Close the minutes that are over at an instant of series time."""
-        self._ledger.said.extend(self.minute.close_before(now_ns, self.plan, self.location, self.last_due_ns))
+        self._ledger.said.extend(self.minute.close_before(now_ns, self.plan, self.location, self.last_due_ns or None))
 
     # Log time
 
