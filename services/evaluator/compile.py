@@ -33,6 +33,7 @@ def compile_plan(config: EvaluatorSlice, partition: Partition, revision: int) ->
         rules=tuple(_rule(name, rule) for name, rule in sorted(config.rules.items()) if rule.check in checks),
         locations=config.locations,
         prober_grace_ns=_ns(config.prober_grace),
+        restate_ns=_ns(config.restate_every),
     )
 
 

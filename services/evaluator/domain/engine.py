@@ -6,7 +6,7 @@ How a record is taken (ADR 0001):
 3. A batch proves that its location sees. Then, and only then, deadlines of its checks are looked at: while a prober is
    silent, its checks are unknown, not missing. Deadlines come before the samples of the batch.
 4. Samples apply in rising `due_at`; a failed one counts at once.
-5. Once a minute of log time, and after a new plan, the open set is stated.
+5. Once a minute of log time (or as often as the plan says), and after a new plan, the open set is stated.
 """
 
 from collections import Counter, defaultdict
@@ -16,7 +16,7 @@ from typing import ClassVar, Self
 from services.evaluator.domain import checkpoint, phrasing
 from services.evaluator.domain.deadlines import Wheel
 from services.evaluator.domain.ledger import Ledger
-from services.evaluator.domain.plan import MINUTE_NS, SECOND_NS, CheckPlan, PartitionPlan, RulePlan
+from services.evaluator.domain.plan import SECOND_NS, CheckPlan, PartitionPlan, RulePlan
 from services.evaluator.domain.records import PlanApplied, Record, Sample, Samples
 from services.evaluator.domain.series import Series
 from services.evaluator.domain.silence import FURTHEST_AHEAD_NS, LONGEST_QUIET_NS, Sight
@@ -59,7 +59,7 @@ class Partition:
                 self._apply_plan(record.plan)
             case Samples():
                 self._apply_batch(record)
-        if self.plan is not None and self.ledger.log_ns // MINUTE_NS > self.restated_ns // MINUTE_NS:
+        if self.plan is not None and self._is_time_to_restate(self.plan.restate_ns):
             self._restate()
         return self.ledger.take()
 
@@ -90,6 +90,9 @@ class Partition:
                 self.ledger.raise_breach(key, Severity.HIGH, PROBER_DOWN, cause, at_ns, at_ns, finding)
             elif is_clock:
                 self.ledger.explain(key, cause, self.ledger.log_ns, finding)
+
+    def _is_time_to_restate(self, every_ns: int) -> bool:
+        return self.ledger.log_ns // every_ns > self.restated_ns // every_ns
 
     def _restate(self) -> None:
         elapsed_ns, self.restated_ns = self.ledger.log_ns - self.restated_ns, self.ledger.log_ns

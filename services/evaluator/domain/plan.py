@@ -126,6 +126,8 @@ class PartitionPlan:
     locations: tuple[Location, ...]
     """The declared ones: their silence means "prober down"."""
     prober_grace_ns: int
+    restate_ns: int = MINUTE_NS
+    """Log time between two statements of the open set."""
 
     @cached_property
     def services(self) -> tuple[ServiceId, ...]:
