@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,7 +49,15 @@ programme: erp-go-live
 timezone: Europe/Berlin
 public_url: http://127.0.0.1:8800
 locations: [main]
-services: {erp-web: {escalation: erp}, erp-db: {escalation: erp}}
+services:
+  erp-web: {escalation: erp}
+  erp-db: {escalation: erp}
+  erp-0: {escalation: erp}
+  erp-1: {escalation: erp}
+  erp-2: {escalation: erp}
+  erp-3: {escalation: erp}
+  erp-4: {escalation: erp}
+  erp-5: {escalation: erp}
 checks:
   web-health: {service: erp-web, every: 5s, timeout: 2s, http: {url: 'http://127.0.0.1:3001/health'}}
 rules:
@@ -92,12 +100,12 @@ def now_rev() -> int:
     return to_ns(SystemClock().now())
 
 
-def breach(rev: int, severity: Severity = Severity.CRITICAL, service: str = "erp-web") -> OpenBreach:
+def breach(rev: int, service: str = "erp-web") -> OpenBreach:
     return OpenBreach(
         key=KEY,
         rev=rev,
         service=ServiceId(service),
-        severity=severity,
+        severity=Severity.CRITICAL,
         symptom="web-down",
         cause=Cause.THRESHOLD,
         began_at=datetime(2026, 2, 20, 8, 15, tzinfo=UTC),
@@ -159,9 +167,9 @@ class System:
         self.replicas.append(replica)
         return replica
 
-    async def ready(self, name: str = "incidents-0") -> Replica:
+    async def ready(self, name: str = "incidents-0", **env: str) -> Replica:
         """Start a replica and wait until its ops endpoint says that it is ready."""
-        replica = await self.start(name)
+        replica = await self.start(name, **env)
         beat = await until(lambda: self._beat(name, replica), f"{name} beats")
         replica.port = int(beat["http"].rpartition(":")[2])
 
@@ -186,20 +194,26 @@ class System:
     async def say(self, message: Message) -> None:
         await self.publisher.publish(message)
 
-    async def open_breach(self, rev: int | None = None) -> int:
-        rev = rev or now_rev()
-        await self.say(BreachOpened.of(SOURCE, breach(rev), SystemClock().now()))
+    async def open_breach(self, source: str = SOURCE, service: str = "erp-web") -> int:
+        rev = now_rev()
+        await self.say(BreachOpened.of(source, breach(rev, service), SystemClock().now()))
         return rev
 
     async def clear_breach(self, rev: int, reason: ClearReason = ClearReason.HEALED) -> None:
         cleared = BreachCleared.of(SOURCE, ServiceId("erp-web"), KEY, rev, SystemClock().now(), reason, "5 good probes")
         await self.say(cleared)
 
-    async def state_open_set(self, breaches: list[OpenBreach]) -> None:
+    async def state_open_set(self, breaches: list[OpenBreach], source: str = SOURCE) -> None:
         at = SystemClock().now()
-        await self.say(
-            OpenSet(source=SOURCE, as_of=to_ns(at), at=at, covered={"erp-web": 1.0, "erp-db": 1.0}, breaches=breaches)
-        )
+        covered = {"erp-web": 1.0}
+        await self.say(OpenSet(source=source, as_of=to_ns(at), at=at, covered=covered, breaches=breaches))
+
+    async def stored(self, stream: str) -> list[Message]:
+        """Everything a stream holds, in order."""
+        js = self.client.jetstream()
+        last = (await js.stream_info(stream)).state.last_seq
+        messages = [await js.get_msg(stream, seq) for seq in range(1, last + 1)]
+        return [BY_TYPE[(one.headers or {})["ce-type"]].from_json(one.data or b"") for one in messages]
 
     async def give_receipt(self, page: PageRequested, state: PageState, **more: Any) -> None:
         await self.say(
@@ -222,13 +236,13 @@ class System:
 
         return await until(look, name)
 
-    async def hear_page(self, person: str, epoch: int = 1) -> PageRequested:
+    async def hear_page(self, person: str, service: str = "erp-web") -> PageRequested:
         def is_it(message: Message) -> bool:
             return (
                 isinstance(message, PageRequested)
                 and message.kind == "page"
                 and message.addressee.person == person
-                and message.ack_epoch == epoch
+                and message.service == service
             )
 
         page = await self.hear(is_it, f"page to {person}")
@@ -273,5 +287,3 @@ async def running_system(nats_url: str, dsn: str, folder: Path) -> AsyncIterator
                 await replica.kill()
     finally:
         await client.close()
-
-

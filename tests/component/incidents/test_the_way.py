@@ -1,10 +1,5 @@
 """One replica, from the first breach to the written post-mortem."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from shared.contracts import (
     IncidentAcknowledged,
     IncidentClosed,
@@ -13,14 +8,7 @@ from shared.contracts import (
     PageState,
     StageEntered,
 )
-from tests.component.incidents.system import System, running_system, until
-from tests.fakes.embedded import NatsServer
-
-
-@pytest.fixture
-async def system(bus: NatsServer, database: str, tmp_path: Path) -> AsyncIterator[System]:
-    async with running_system(bus.url, database, tmp_path) as running:
-        yield running
+from tests.component.incidents.system import System, until
 
 
 async def test_a_breach_becomes_a_page_and_goes_all_the_way_to_closed(system: System) -> None:
