@@ -1,6 +1,5 @@
 """`validate`, `plan`, `apply`: from a file a person wrote to a revision every service has taken."""
 
-import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +46,9 @@ def load_or_leave(file: Path, *, as_json: bool = False, variables: dict[str, str
         else:
             for error in problems.errors:
                 typer.echo(str(error), err=True)
-            typer.echo(f"hypercare: {len(problems.errors)} mistakes in {file}; nothing was changed", err=True)
+            count = len(problems.errors)
+            words = "one mistake" if count == 1 else f"{count} mistakes"
+            typer.echo(f"hypercare: {words} in {file}; nothing was changed", err=True)
         raise typer.Exit(EXIT_BAD_INPUT) from None
 
 
@@ -70,7 +71,8 @@ def plan(*, file: File = DEFAULT_FILE, data: Data = DEFAULT_DATA, as_json: AsJso
 
     def words() -> str:
         lines = [str(change) for change in changes] or ["nothing would change"]
-        lines += ["", "partitions:", *(f"  {p}: {', '.join(services)}" for p, services in spread.items())]
+        used = [f"  {p:>3}  {', '.join(services)}" for p, services in spread.items() if services]
+        lines += ["", f"PARTITION  ({len(used)} of {len(spread)} used)", *used]
         return "\n".join(lines)
 
     show({"changes": [vars(c) for c in changes], "partitions": spread}, as_json=as_json, text=words)
@@ -82,8 +84,12 @@ def apply(*, file: File = DEFAULT_FILE, data: Data = DEFAULT_DATA, as_json: AsJs
     applied = run(_apply(data, document))
 
     def words() -> str:
-        head = f"revision {applied.revision}" + ("" if applied.is_new else " is already current")
+        head = f"revision {applied.revision}" + (" applied" if applied.is_new else " is already current")
         lines = [f"  {who}: {what}" for who, what in sorted(applied.answers.items())]
+        if not lines:
+            lines = ["  no service runs now; each takes it when it starts"]
+        elif not applied.is_taken:
+            lines.append("what has not taken it goes on with its last good one; `hypercare status` shows it")
         return "\n".join([head, *lines])
 
     show(vars(applied), as_json=as_json, text=words)
@@ -157,6 +163,8 @@ async def make_current(js: "JetStreamContext", document: "Document") -> "tuple[P
 
 async def wait_for_answers(client: "Client", revision: int, *, within_s: float = ANSWER_WITHIN_S) -> dict[str, str]:
     """What each replica that is alive says of a revision; `silent` when it said nothing in time."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
     js = client.jetstream()
@@ -169,17 +177,20 @@ async def wait_for_answers(client: "Client", revision: int, *, within_s: float =
         await asyncio.sleep(0.2)
 
 
-async def living_members(client: "Client") -> "list[Beat]":
-    """The replicas whose heartbeat moves while we watch for a little over a second."""
+async def living_members(client: "Client", *, watch_s: float = 1.6) -> "list[Beat]":
+    """The replicas whose heartbeat moves while we watch, for at most three heartbeats."""
+    import asyncio
+
     from shared.kit.partitions import read_members
 
+    deadline = asyncio.get_running_loop().time() + watch_s
     first = {(b.service, b.instance): (b.nonce, b.count) for b in await read_members(client)}
-    await asyncio.sleep(1.3)  # two heartbeats and a bit: this is the measurement itself
-    return [
-        b
-        for b in await read_members(client)
-        if not b.leaving and first.get((b.service, b.instance)) != (b.nonce, b.count)
-    ]
+    while True:
+        now = [b for b in await read_members(client) if not b.leaving]
+        moved = [b for b in now if first.get((b.service, b.instance)) != (b.nonce, b.count)]
+        if len(moved) == len(now) or asyncio.get_running_loop().time() > deadline:
+            return moved
+        await asyncio.sleep(0.1)
 
 
 async def _answers(js: "JetStreamContext") -> "dict[tuple[str, str], Answer]":

@@ -7,9 +7,26 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.system import DEFAULT_DATA, EXIT_NOT_DONE, AsJson, Data, admin_bus, fail, find_system, run, show, table
+from cli.system import (
+    DEFAULT_DATA,
+    EXIT_NOT_DONE,
+    AsJson,
+    Data,
+    admin_bus,
+    clock_of,
+    fail,
+    find_system,
+    run,
+    show,
+    table,
+)
 
-app = typer.Typer(name="dead", help="Dead letters: list, show, replay.", no_args_is_help=True)
+app = typer.Typer(
+    name="dead",
+    help="Dead letters: list, show, replay.",
+    epilog="Example: hypercare dead list",
+    no_args_is_help=True,
+)
 
 Number = Annotated[int, typer.Argument(help="Its number, as `dead list` shows it.", show_default=False)]
 
@@ -20,7 +37,7 @@ def list_(*, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     letters = run(_read_all(data))
 
     def words() -> str:
-        rows = [(str(n["number"]), n["at"], n["stream"], n["consumer"], n["reason"]) for n in letters]
+        rows = [(str(n["number"]), clock_of(n["at"]), n["stream"], n["consumer"], n["reason"]) for n in letters]
         return table(("N", "AT", "STREAM", "CONSUMER", "REASON"), rows) if rows else "no dead letters"
 
     show(letters, as_json=as_json, text=words)

@@ -1,6 +1,5 @@
 """`hypercare demo`: one failure from the first bad answer to the closed incident, told hop by hop."""
 
-import asyncio
 import json
 import tempfile
 from pathlib import Path
@@ -39,6 +38,7 @@ def demo(
 
 
 def _tell(data: Path, json_file: Path | None, kill: str | None, scale: str | None, *, once: bool) -> int:
+    import asyncio
     from dataclasses import replace
 
     from cli.runtime.example import DEMO_CONFIGURATION

@@ -1,12 +1,18 @@
 """`hypercare incident`: look at incidents and take them through their stages, over the public API."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
-from cli.system import DEFAULT_DATA, AsJson, Data, call, find_system, show, table
+from cli.system import DEFAULT_DATA, AsJson, Data, call, clock_of, find_system, show, table
 
-app = typer.Typer(name="incident", help="Incidents: list, show, ack, advance, resolve.", no_args_is_help=True)
+app = typer.Typer(
+    name="incident",
+    help="Incidents: list, show, ack, answer, advance, resolve.",
+    epilog="Example: hypercare incident list",
+    no_args_is_help=True,
+)
 
 Which = Annotated[str, typer.Argument(help="The incident's id or name.", show_default=False)]
 
@@ -16,8 +22,34 @@ def _api(data: Data, method: str, path: str, body: dict[str, object] | None = No
     return call(system.incidents_url, system.token, method, f"/api/v1/incidents{path}", body)
 
 
+def _of(which: str) -> str:
+    """The path of one incident, whatever a person types."""
+    return f"/{quote(which, safe='')}"
+
+
 def _line(incident: dict[str, Any]) -> str:
-    return f"{incident['name']}: {incident['stage']}, {incident['severity']}"
+    taken = f", acknowledged by {incident['acknowledged_by']}" if incident["acknowledged_by"] else ""
+    return f"{incident['name']}: {incident['stage']}, {incident['severity']}{taken}"
+
+
+def _story(incident: dict[str, Any], timeline: dict[str, Any]) -> str:
+    """Everything a responder wants to see at once."""
+    lines = [_line(incident), f"  {incident['summary']}"]
+    lines += [typer.style(f"  {problem}", fg="red") for problem in incident["red"]]
+    if incident["stage_due_at"]:
+        lines.append(f"  this stage should end by {clock_of(incident['stage_due_at'])}")
+    if watch := incident["watch"]:
+        lines.append(f"  watched well for {watch['covered_s']:.0f} of {watch['needed_s']:.0f} s")
+    if incident["runbook"]:
+        lines.append(f"  runbook: {incident['runbook']}")
+    lines += [f"  missing: {what}" for what in incident["gate"]]
+    if incident["checklist"]:
+        lines.append(f"\nCHECKLIST of {incident['stage']}   (hypercare incident answer {incident['name']} N TEXT)")
+        lines += [f"  {one['item']}  {one['question']}  {one['answer'] or '-'}" for one in incident["checklist"]]
+    lines.append("\nTIMELINE" + ("" if timeline["verified"] else "   ITS SEALS ARE BROKEN: somebody changed it"))
+    entries = timeline["entries"]
+    lines += [f"  {clock_of(e['at'])}  {e['kind']:<13} {e.get('text', '')}  ({e.get('actor', '')})" for e in entries]
+    return "\n".join(lines)
 
 
 @app.command("list", epilog="Example: hypercare incident list --state open")
@@ -32,7 +64,14 @@ def list_(
 
     def words() -> str:
         rows = [
-            (i["name"], i["severity"], i["stage"], i["service"], i.get("acknowledged_by") or "-", i["opened_at"])
+            (
+                i["name"],
+                i["severity"],
+                i["stage"],
+                i["service"],
+                i.get("acknowledged_by") or "-",
+                clock_of(i["opened_at"]),
+            )
             for i in incidents
         ]
         return table(("NAME", "SEVERITY", "STAGE", "SERVICE", "ACK BY", "OPENED"), rows) if rows else "no incidents"
@@ -43,21 +82,16 @@ def list_(
 @app.command("show", epilog="Example: hypercare incident show 2026-02-20-erp-down")
 def show_(*, which: Which, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """One incident with its timeline."""
-    incident = _api(data, "GET", f"/{which}")
-    timeline = _api(data, "GET", f"/{which}/timeline")
+    incident = _api(data, "GET", _of(which))
+    timeline = _api(data, "GET", f"{_of(which)}/timeline")
 
-    def words() -> str:
-        entries = timeline["entries"]
-        lines = [f"  {e['at']}  {e['kind']}  {e.get('text', '')}  ({e.get('actor', '')})" for e in entries]
-        return "\n".join([_line(incident), *lines])
-
-    show({**incident, "timeline": timeline}, as_json=as_json, text=words)
+    show({**incident, "timeline": timeline}, as_json=as_json, text=lambda: _story(incident, timeline))
 
 
 @app.command("ack", epilog="Example: hypercare incident ack 2026-02-20-erp-down")
 def ack(*, which: Which, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Acknowledge: the pages stop."""
-    incident = _api(data, "POST", f"/{which}/acknowledge", {})
+    incident = _api(data, "POST", f"{_of(which)}/acknowledge", {})
     show(incident, as_json=as_json, text=lambda: _line(incident))
 
 
@@ -71,7 +105,7 @@ def advance(
     as_json: AsJson = False,
 ) -> None:
     """Move an incident to its next stage."""
-    incident = _api(data, "POST", f"/{which}/advance", {"reason": reason, "override": override})
+    incident = _api(data, "POST", f"{_of(which)}/advance", {"reason": reason, "override": override})
     show(incident, as_json=as_json, text=lambda: _line(incident))
 
 
@@ -85,7 +119,7 @@ def answer(
     as_json: AsJson = False,
 ) -> None:
     """Answer one item of the current stage's checklist."""
-    incident = _api(data, "POST", f"/{which}/answers", {"item": item, "answer": text})
+    incident = _api(data, "POST", f"{_of(which)}/answers", {"item": item, "answer": text})
     show(incident, as_json=as_json, text=lambda: _line(incident))
 
 
@@ -93,10 +127,10 @@ def answer(
 def resolve(
     *,
     which: Which,
-    summary: Annotated[str, typer.Option(help="What was done.")],
+    summary: Annotated[str, typer.Option(help="What was done; everybody who was paged reads it.")],
     data: Data = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
     """Say that it is mended: the watch begins."""
-    incident = _api(data, "POST", f"/{which}/resolve", {"summary": summary})
+    incident = _api(data, "POST", f"{_of(which)}/resolve", {"summary": summary})
     show(incident, as_json=as_json, text=lambda: _line(incident))

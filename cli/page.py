@@ -1,12 +1,18 @@
 """`hypercare page`: the page ledger, from request to acknowledgement."""
 
 from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
 import typer
 
-from cli.system import DEFAULT_DATA, AsJson, Data, call, find_system, show, table
+from cli.system import DEFAULT_DATA, AsJson, Data, call, clock_of, find_system, show, table
 
-app = typer.Typer(name="page", help="Pages and how they arrived: list, show.", no_args_is_help=True)
+app = typer.Typer(
+    name="page",
+    help="Pages and how they arrived: list, show.",
+    epilog="Example: hypercare page list",
+    no_args_is_help=True,
+)
 
 
 def _api(data: Data, path: str) -> Any:
@@ -22,11 +28,12 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """The pages, newest first."""
-    pages = _api(data, f"?incident={incident}" if incident else "")
+    pages = _api(data, f"?{urlencode({'incident': incident})}" if incident else "")
 
     def words() -> str:
         rows = [
-            (p["page"], p["kind"], p["addressee"], p["state"], p["incident_name"], p["requested_at"]) for p in pages
+            (p["page"], p["kind"], p["addressee"], p["state"], p["incident_name"], clock_of(p["requested_at"]))
+            for p in pages
         ]
         return table(("PAGE", "KIND", "FOR", "STATE", "INCIDENT", "REQUESTED"), rows) if rows else "no pages"
 
@@ -41,16 +48,23 @@ def show_(
     as_json: AsJson = False,
 ) -> None:
     """One page with its deliveries and every attempt."""
-    found = _api(data, f"/{page}")
+    found = _api(data, f"/{quote(page, safe='')}")
 
-    def words() -> str:
-        lines = [f"{found['kind']} for {found['addressee']}: {found['state']} ({found['incident_name']})"]
-        for delivery in found["deliveries"]:
-            lines.append(f"  {delivery['channel']} to {delivery['to']}: {delivery['state']}")
-            lines += [
-                f"    {a['started_at']}  attempt {a['attempt']}  {a['outcome']}  {a.get('reason') or ''}".rstrip()
-                for a in delivery["attempts"]
-            ]
-        return "\n".join(lines)
+    show(found, as_json=as_json, text=lambda: _way(found))
 
-    show(found, as_json=as_json, text=words)
+
+def _way(page: dict[str, Any]) -> str:
+    """A page's way to a person, step by step."""
+    lines = [f"{page['kind']} for {page['addressee']}: {page['state']} ({page['incident_name']})"]
+    if stop := page["stop"]:
+        by = f" by {stop['person']}" if stop["person"] else ""
+        lines.append(f"  {clock_of(stop['at'])}  no send begins any more: {stop['reason']}{by}")
+    for delivery in page["deliveries"]:
+        lines.append(f"  {delivery['channel']} to {delivery['to']}: {delivery['state']}")
+        lines += [f"    {_attempt(one)}" for one in delivery["attempts"]]
+    return "\n".join(lines)
+
+
+def _attempt(one: dict[str, Any]) -> str:
+    outcome = (one["outcome"] or "no answer").lower()
+    return f"{clock_of(one['started_at'])}  attempt {one['attempt']}  {outcome}  {one['reason'] or ''}".rstrip()

@@ -1,6 +1,5 @@
 """`hypercare status`: what runs, where, on which configuration, and where heartbeats are to be sent."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +7,7 @@ import typer
 
 from cli.system import (
     DEFAULT_DATA,
+    EXIT_NOT_DONE,
     EXIT_UNREACHABLE,
     AsJson,
     Data,
@@ -23,17 +23,19 @@ from cli.system import (
 
 if TYPE_CHECKING:
     from shared.config import Document
+    from shared.kit.partitions import Beat
+    from shared.kit.revisions import Answer
 
 
 def status(*, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
-    """Show what runs. With --json also the addresses, process ids and the token's file."""
+    """Show what runs, where, and on which configuration. Exit code 1 when a part is not ready."""
     runtime = read_runtime(data)
     if not runtime and not find_system(data).nats_url:
         fail(f"nothing runs on {data}; start it with `hypercare up`", EXIT_UNREACHABLE)
     found = run(_status(data, runtime))
     show(found, as_json=as_json, text=lambda: _words(found))
     if any(member["state"] != "ready" for member in found["members"]):
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_NOT_DONE)
 
 
 async def _status(data: Path, runtime: dict[str, Any]) -> dict[str, Any]:
@@ -45,31 +47,59 @@ async def _status(data: Path, runtime: dict[str, Any]) -> dict[str, Any]:
         pointer, document = await read_pointer(js), await applied_document(js)
         answers = {(a.service, a.instance): a for a in await read_answers(js)}
         members = await living_members(client)
-        states = await asyncio.gather(*(_state(member.facts.get("ops", "")) for member in members))
-    rows = []
-    for member, state in sorted(zip(members, states, strict=True), key=lambda pair: pair[0].instance):
-        answer = answers.get((member.service, member.instance))
-        said = "-" if answer is None else f"{answer.revision} {'taken' if answer.taken else 'refused'}"
-        rows.append({"service": member.service, "instance": member.instance, "state": state,
-                     "revision": said, "because": answer.because if answer else "", **member.facts})  # fmt: skip
+    rows = await _rows(members, answers)
+    alive = {row["instance"] for row in rows}
+    rows += [_absent(name) for name in _expected(runtime) if name not in alive]
     return {
         **runtime,
         "revision": pointer.revision if pointer else None,
-        "members": rows,
+        "members": sorted(rows, key=lambda row: str(row["instance"])),
         "heartbeats": _heartbeats(document, data, runtime),
     }
 
 
-async def _state(ops_url: str) -> str:
+async def _rows(members: "list[Beat]", answers: "dict[tuple[str, str], Answer]") -> list[dict[str, Any]]:
+    """One row for each replica whose heart beats."""
+    import asyncio
+
+    rows = []
+    problems = await asyncio.gather(*(_problems(member.facts.get("ops", "")) for member in members))
+    for member, found in zip(members, problems, strict=True):
+        answer = answers.get((member.service, member.instance))
+        said = "-" if answer is None else f"{answer.revision} {'taken' if answer.taken else 'refused'}"
+        rows.append({"service": member.service, "instance": member.instance, "state": "not ready" if found else "ready",
+                     "problems": found, "revision": said, "because": answer.because if answer else "",
+                     **member.facts})  # fmt: skip
+    return rows
+
+
+def _expected(runtime: dict[str, Any]) -> list[str]:
+    """The replicas that `hypercare up` keeps running on this machine."""
+    mark = ".ops_url"
+    return [name.removesuffix(mark) for name in runtime.get("addresses", {}) if name.endswith(mark)]
+
+
+def _absent(instance: str) -> dict[str, Any]:
+    """A replica that should run and whose heart does not beat."""
+    service = instance.rpartition("-")[0]
+    problems = {"heartbeat": "none: it is starting, or it died and is started again"}
+    return {"service": service, "instance": instance, "state": "not running", "problems": problems,
+            "revision": "-", "because": ""}  # fmt: skip
+
+
+async def _problems(ops_url: str) -> dict[str, str]:
+    """What a replica says is wrong with it; empty when it is ready."""
     import httpx
 
     try:
         async with httpx.AsyncClient(timeout=3, trust_env=False) as client:
             answer = await client.get(f"{ops_url}/readyz")
-    except httpx.HTTPError:
-        return "unreachable"
-    problems = answer.json().get("problems", {})
-    return "ready" if not problems else "; ".join(f"{name}: {why}" for name, why in problems.items())
+        found: dict[str, str] = answer.json()["problems"]
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return {"readyz": f"{ops_url or 'it'} does not answer"}
+    except (ValueError, KeyError, TypeError):
+        return {"readyz": f"somebody else answers at {ops_url}"}
+    return found
 
 
 def _heartbeats(document: "Document | None", data: Path, runtime: dict[str, Any]) -> dict[str, str]:
@@ -85,11 +115,21 @@ def _heartbeats(document: "Document | None", data: Path, runtime: dict[str, Any]
 
 
 def _words(found: dict[str, Any]) -> str:
-    rows = [(m["instance"], m["state"], m["revision"], str(m.get("pid", ""))) for m in found["members"]]
-    lines = [f"configuration revision {found['revision']}", "", table(("INSTANCE", "STATE", "REVISION", "PID"), rows)]
+    members = found["members"]
+    rows = [(m["instance"], m["state"], m["revision"], str(m.get("pid", ""))) for m in members]
+    revision = found["revision"]
+    lines = ["no configuration yet: `hypercare apply`" if revision is None else f"configuration revision {revision}"]
+    lines += ["", table(("INSTANCE", "STATE", "REVISION", "PID"), rows) if rows else "no service runs"]
+    for member in members:
+        problems = [f"{member['instance']}: {name}: {why}" for name, why in member["problems"].items()]
+        if member["revision"].endswith("refused"):
+            problems.append(f"{member['instance']}: refused it, because {member['because']}")
+        lines += [typer.style(problem, fg="red") for problem in problems]
     addresses = {k: v for k, v in found.get("addresses", {}).items() if "." not in k}
     if addresses:
         lines += ["", table(("WHERE", "ADDRESS"), [(k.removesuffix("_url"), v) for k, v in addresses.items()])]
     if found["heartbeats"]:
-        lines += ["", table(("HEARTBEAT", "PING"), list(found["heartbeats"].items()))]
+        lines += ["", table(("HEARTBEAT", "PING (GET or POST)"), list(found["heartbeats"].items()))]
+    if "token_file" in found:
+        lines += ["", f"the admin's API token is in {found['token_file']}"]
     return "\n".join(lines)

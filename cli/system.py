@@ -4,7 +4,6 @@
 `HYPERCARE_INCIDENTS_URL`, `HYPERCARE_NOTIFIER_URL` and `HYPERCARE_TOKEN` win over the data folder.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,13 +19,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEFAULT_DATA: Final = Path(".hypercare")
+SCHEMAS: Final = ("incidents", "notifier")
+"""The services that keep a schema in the database."""
 
 EXIT_NOT_DONE: Final = 1
 """The system answered, and what was asked did not happen."""
 EXIT_BAD_INPUT: Final = 2
 """A mistake in the command, the configuration or the settings."""
 EXIT_UNREACHABLE: Final = 3
-"""Nothing answers where the system should be."""
+"""Nothing answers where the system should be, or it cannot be asked now."""
+UNPROCESSABLE: Final = 422
+UNAVAILABLE: Final = 503
+NOTHING_HERE: Final = "no system found here; is `hypercare up` running? --data names its folder"
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of `hypercare up`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
@@ -47,10 +51,20 @@ class System:
 
 
 def read_runtime(data: Path) -> dict[str, Any]:
-    """What `hypercare up` says of itself; empty when none runs on this folder."""
+    """What `hypercare up` says of itself; empty when none runs on this folder. Leaves when we may not look into it."""
     from cli.runtime.folder import read_runtime as read
 
-    return read(data.absolute()) or {}
+    try:
+        return read(data.absolute()) or {}
+    except PermissionError:
+        fail(f"the data folder {data} belongs to {_owner_of(data)}: run this command as that user", EXIT_UNREACHABLE)
+
+
+def _owner_of(path: Path) -> str:
+    try:
+        return f"the user {path.owner()}"
+    except (OSError, KeyError):
+        return "another user"
 
 
 def find_system(data: Path) -> System:
@@ -61,20 +75,40 @@ def find_system(data: Path) -> System:
     folder = _of_folder(data)
 
     def pick(name: str) -> str:
-        path = env.get(f"HYPERCARE_{name.upper()}_FILE")
-        given = env.get(f"HYPERCARE_{name.upper()}") or (Path(path).read_text(encoding="utf-8").strip() if path else "")
-        return given or folder.get(name, "")
+        return env.get(f"HYPERCARE_{name.upper()}") or _from_file(env, name) or folder.get(name, "")
 
-    database_url = pick("database_url")
+    database_url = env.get("HYPERCARE_DATABASE_URL") or _from_file(env, "database_url")
     return System(
         nats_url=pick("nats_url"),
         nats_user=pick("nats_user"),
         nats_password=pick("nats_password"),
-        database_urls=dict.fromkeys(("incidents", "notifier"), database_url) if database_url else {},
+        database_urls=dict.fromkeys(SCHEMAS, database_url) if database_url else _databases_of_folder(data),
         incidents_url=pick("incidents_url"),
         notifier_url=pick("notifier_url"),
         token=pick("token"),
     )
+
+
+def _from_file(env: Mapping[str, str], name: str) -> str:
+    """What `HYPERCARE_<NAME>_FILE` points to; empty when it is not set."""
+    variable = f"HYPERCARE_{name.upper()}_FILE"
+    if variable not in env:
+        return ""
+    try:
+        return Path(env[variable]).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        fail(f"{variable}: cannot read {env[variable]}: {error.strerror}", EXIT_BAD_INPUT)
+
+
+def _databases_of_folder(data: Path) -> dict[str, str]:
+    """Where each service's own role finds its schema on a laptop; empty when nothing runs there."""
+    socket_folder = read_runtime(data).get("addresses", {}).get("database")
+    passwords = _secrets(data).get("database", {})
+    if not socket_folder or not all(name in passwords for name in SCHEMAS):
+        return {}
+    from cli.runtime.postgres import DATABASE, dsn_of
+
+    return {name: dsn_of(name, passwords[name], Path(socket_folder), DATABASE) for name in SCHEMAS}
 
 
 def _of_folder(data: Path) -> dict[str, str]:
@@ -133,12 +167,12 @@ async def admin_bus(system: System) -> "AsyncIterator[Client]":
     from nats.errors import Error as NatsError
 
     if not system.nats_url:
-        fail("no system found here; is `hypercare up` running? --data names its folder", EXIT_UNREACHABLE)
+        fail(NOTHING_HERE, EXIT_UNREACHABLE)
     login = {"user": system.nats_user, "password": system.nats_password} if system.nats_user else {}
     try:
         client = await nats.connect(system.nats_url, allow_reconnect=False, connect_timeout=3, error_cb=_quiet, **login)
     except (NatsError, OSError, TimeoutError) as error:
-        fail(f"the bus at {system.nats_url} does not answer: {error!r}", EXIT_UNREACHABLE)
+        fail(f"the bus at {system.nats_url} does not answer: {str(error) or repr(error)}", EXIT_UNREACHABLE)
     try:
         yield client
     finally:
@@ -150,19 +184,23 @@ async def _quiet(_: Exception) -> None:
 
 
 def call(base: str, token: str, method: str, path: str, body: dict[str, object] | None = None) -> Any:
-    """Call a service's API; a problem is said in its own words, with exit code 1, an absent service with 3."""
+    """Call a service's API and return its JSON; None for an empty answer.
+
+    A problem is said in its own words, with exit code 1; 2 where the input was wrong, 3 where nobody could answer.
+    """
     import httpx
 
     if not base:
-        fail("no system found here; is `hypercare up` running? --data names its folder", EXIT_UNREACHABLE)
+        fail(NOTHING_HERE, EXIT_UNREACHABLE)
     try:
         answer = httpx.request(
             method, base + path, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=10, trust_env=False
         )
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         fail(f"{base} does not answer: {error}", EXIT_UNREACHABLE)
     if answer.is_error:
-        fail(_words_of(answer), EXIT_NOT_DONE)
+        codes = {UNPROCESSABLE: EXIT_BAD_INPUT, UNAVAILABLE: EXIT_UNREACHABLE}
+        fail(_words_of(answer), codes.get(answer.status_code, EXIT_NOT_DONE))
     return answer.json() if answer.content else None
 
 
@@ -171,19 +209,30 @@ def _words_of(answer: Any) -> str:
         said = answer.json()
     except ValueError:
         return f"{answer.status_code} {answer.text[:200]}"
-    details = "; ".join(f"{e['where']}: {e['what']}" for e in said.get("errors", []))
+    details = "; ".join(f"{e['where'].split('.', 1)[-1]}: {e['what']}" for e in said.get("errors", []))
     return details or str(said.get("detail", said))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's async body; errors we know are said in words."""
-    from shared.kit.errors import Refused, Transient, Unusable
+    import asyncio
+
+    from nats.errors import Error as NatsError
+
+    from shared.kit.errors import Permanent, Refused, Transient, Unusable
 
     try:
         return asyncio.run(work)
     except Unusable as error:
         fail(str(error), EXIT_BAD_INPUT)
-    except Refused as error:
+    except (Refused, Permanent) as error:
         fail(error.reason, EXIT_NOT_DONE)
     except Transient as error:
         fail(error.reason, EXIT_UNREACHABLE)
+    except (NatsError, OSError, TimeoutError) as error:  # it went away while we were talking
+        fail(f"the system stopped answering: {str(error) or repr(error)}", EXIT_UNREACHABLE)
+
+
+def clock_of(instant: str) -> str:
+    """An instant of an API (RFC 3339, UTC) as people read it: `2026-02-20 12:34:56Z`."""
+    return f"{instant[:19].replace('T', ' ')}Z" if instant[19:20] in {".", "Z", "+"} else instant

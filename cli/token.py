@@ -1,12 +1,21 @@
 """`hypercare token`: API tokens for people and programs."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 import typer
 
 from cli.system import DEFAULT_DATA, EXIT_BAD_INPUT, AsJson, Data, admin_bus, fail, find_system, run, show
 
-app = typer.Typer(name="token", help="API tokens for people and programs.", no_args_is_help=True)
+app = typer.Typer(
+    name="token",
+    help="API tokens for people and programs.",
+    epilog="Example: hypercare token create --name ana --role responder",
+    no_args_is_help=True,
+)
+
+
+_NAME: Final = re.compile(r"[\w.-]{1,63}")
 
 
 @app.callback()
@@ -25,6 +34,8 @@ def create(
     """Make a token and print it once; only its hash is kept."""
     from shared.kit.tokens import Role, new_token
 
+    if not _NAME.fullmatch(name):
+        fail(f"--name: must be 1 to 63 letters, digits, dots, dashes or underscores (got {name!r})", EXIT_BAD_INPUT)
     if role not in set(Role):
         fail(f"--role: must be one of {', '.join(Role)} (got {role})", EXIT_BAD_INPUT)
     token = new_token()

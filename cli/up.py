@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def up(
     *,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="The configuration; without one, the last applied.")
+        Path | None,
+        typer.Option("--file", "-f", help="The configuration; without one, the last applied, at first hypercare.yaml."),
     ] = None,
     data: Data = DEFAULT_DATA,
     scale: Annotated[str | None, typer.Option(help="Replicas: evaluator=2,prober=2")] = None,
@@ -25,13 +26,12 @@ def up(
     run_site(request_of(file, data, scale, port, example=example))
 
 
-def request_of(
-    file: Path | None, data: Path, scale: str | None, port: str | None, *, example: bool, demo: bool = False
-) -> "Request":
+def request_of(file: Path | None, data: Path, scale: str | None, port: str | None, *, example: bool) -> "Request":
     """Check what was asked for; leaves with exit code 2 and words when it cannot be."""
-    from cli.runtime.example import CONFIGURATION, DEMO_CONFIGURATION
+    from cli.configuration import DEFAULT_FILE
+    from cli.runtime.example import CONFIGURATION
     from cli.runtime.installation import SERVICES, USUAL_PORTS, parse_numbers
-    from cli.runtime.site import Request
+    from cli.runtime.site import Request, has_configuration
     from shared.kit.errors import Unusable
 
     try:
@@ -39,10 +39,14 @@ def request_of(
         ports = parse_numbers(port, "--port", allowed=(*USUAL_PORTS, "nats"))
     except Unusable as error:
         fail(str(error), EXIT_BAD_INPUT)
-    if file is None and example:
-        file = DEMO_CONFIGURATION if demo else CONFIGURATION
-    if file is None and Path("hypercare.yaml").exists() and not (data / "ports.json").exists():
-        file = Path("hypercare.yaml")
+    if file is None and not has_configuration(data):
+        file = CONFIGURATION if example else DEFAULT_FILE
+        if not file.is_file():
+            fail(
+                "no configuration yet: give one with -f FILE, write one with `hypercare init URL`,"
+                " or see the example with --example",
+                EXIT_BAD_INPUT,
+            )
     return Request(file=file, data=data, scale=replicas, ports=ports, example=example)
 
 

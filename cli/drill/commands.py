@@ -10,7 +10,10 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 app = typer.Typer(
-    name="drill", help="Practise: break the example on purpose and see who gets paged.", no_args_is_help=True
+    name="drill",
+    help="Practise: break the example on purpose and see who gets paged.",
+    epilog="Example: hypercare drill break slow",
+    no_args_is_help=True,
 )
 
 MODES: Final = ("slow", "errors", "hang", "refuse")
@@ -23,7 +26,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
 class DrillError(Exception):
-    """What a person must know when a drill cannot do what it was asked."""
+    """What a person must know when a drill cannot do what it was asked. `code`: as every command's, 3 = unreachable."""
+
+    def __init__(self, words: str, code: int = 3) -> None:
+        super().__init__(words)
+        self.code = code
 
 
 def break_target(admin_url: str, mode: str, delay_ms: int | None = None) -> dict[str, object]:
@@ -65,7 +72,7 @@ def _put(url: str, body: dict[str, object]) -> dict[str, object]:
         raise DrillError(f"{url}: {error}") from error
     said: dict[str, object] = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
     if answer.is_error:
-        raise DrillError(f"{url}: {answer.status_code}: {said.get('error', answer.reason_phrase)}")
+        raise DrillError(f"{url}: {answer.status_code}: {said.get('error', answer.reason_phrase)}", code=1)
     return said
 
 
@@ -144,4 +151,4 @@ def _how_often(times: int | None) -> str:
 
 def _give_up(error: DrillError) -> NoReturn:
     typer.echo(f"drill: {error}", err=True)
-    raise typer.Exit(1) from error
+    raise typer.Exit(error.code) from error

@@ -3,17 +3,16 @@
 import json
 import sys
 import urllib.request
-from pathlib import Path
 from typing import Final
 from urllib.error import URLError
 
 from cli.runtime.child import DATA_MARKER, Launch
 from cli.runtime.folder import DataFolder
+from cli.runtime.installation import ROOT
 from cli.runtime.ports import Ports
 from cli.runtime.supervisor import ProcessSpec
 from shared.kit.settings import environment
 
-ROOT: Final = Path(__file__).parent.parent.parent
 CONFIGURATION: Final = ROOT / "examples" / "erp" / "hypercare.yaml"
 DEMO_CONFIGURATION: Final = ROOT / "examples" / "erp" / "demo.yaml"
 USUAL_PORTS: Final = {"erp": 3001, "smtp": 2525, "sinks": 8025}
@@ -83,7 +82,7 @@ def specs(folder: DataFolder, ports: Ports) -> list[ProcessSpec]:
     )  # fmt: skip
     return [
         ProcessSpec("erp", lambda: erp, lambda: _answers(f"{erp_admin_url(ports)}/switch"), stop_timeout_s=2.0),
-        ProcessSpec("sinks", lambda: sinks, lambda: _answers(f"{sinks_url(ports)}/received.json"), "plain", 2.0),
+        ProcessSpec("sinks", lambda: sinks, lambda: _answers(f"{sinks_url(ports)}/received.json"), stop_timeout_s=2.0),
     ]
 
 

@@ -12,13 +12,15 @@ from cli.runtime.ports import Ports
 from cli.runtime.postgres import SUPERUSER, PostgresSetup
 from cli.runtime.servers import nats_spec, postgres_spec, service_spec
 from cli.runtime.supervisor import ProcessSpec
+from cli.system import SCHEMAS
 from shared.contracts.permissions import BUS_USERS
 from shared.kit.errors import Unusable
 from shared.kit.settings import environment
 
+ROOT: Final = Path(__file__).parent.parent.parent
+"""The repository: services start there, so that no folder of the user's named `services` gets in their way."""
 SERVICES: Final = ("notifier", "incidents", "evaluator", "prober", "console")
-"""In the order of a stop's harm, reversed: all are started together."""
-WITH_DATABASE: Final = ("incidents", "notifier")
+"""All are started together, in this order."""
 USUAL_PORTS: Final = {"notifier": 8800, "console": 8801, "prober": 8802, "incidents": 8803}
 SHARED_WITH_CHILDREN: Final = (
     "PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "HYPERCARE_LOG_LEVEL",
@@ -79,9 +81,7 @@ def service_specs(home: Installation, locations: tuple[str, ...]) -> list[Proces
             if service == "prober":
                 env["HYPERCARE_LOCATION"] = locations[number % len(locations)]
             argv = (sys.executable, "-m", f"services.{service}")
-            specs.append(
-                service_spec(home.folder, instance, argv, env, home.ports.chosen[f"{instance}.ops"], cwd=Path.cwd())
-            )
+            specs.append(service_spec(home.folder, instance, argv, env, home.ports.chosen[f"{instance}.ops"], cwd=ROOT))
     return specs
 
 
@@ -99,7 +99,7 @@ def _service_env(home: Installation, service: str, instance: str) -> dict[str, s
     if service in USUAL_PORTS:
         env["HYPERCARE_HTTP_PORT"] = str(home.ports.chosen[service])
         env["HYPERCARE_HTTP_SHARED_PORT"] = "true"
-    if service in WITH_DATABASE:
+    if service in SCHEMAS:
         env["HYPERCARE_DATABASE_URL"] = home.postgres.dsn(service)
     if service == "notifier":
         env["HYPERCARE_LINK_KEY"] = home.secrets.link_key
@@ -132,7 +132,7 @@ def parse_numbers(text: str | None, option: str, *, allowed: tuple[str, ...] | N
 
 def database_roles() -> tuple[str, ...]:
     """Who has a password in the database."""
-    return (SUPERUSER, *WITH_DATABASE)
+    return (SUPERUSER, *SCHEMAS)
 
 
 def bus_users() -> tuple[str, ...]:

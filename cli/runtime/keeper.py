@@ -119,6 +119,7 @@ class Keeper:
             is_ready = await asyncio.to_thread(self.spec.is_ready)
         self.is_ready = True
         ready_at.append(asyncio.get_running_loop().time())
+        self._view.say(f"{self.spec.name} is ready")
         if not self.first_ready.done():
             self.first_ready.set_result(None)
 

@@ -26,6 +26,8 @@ class LogView:
         self._write = write
         self._is_terminal = is_terminal
         self._shows_all = shows_all
+        self.is_hushed = False
+        """On a terminal, while everything starts or stops: what services say at length is left out, not warnings."""
         self._width = 12
         self._colours: dict[str, str] = {}
 
@@ -35,7 +37,8 @@ class LogView:
         line = read_line(dialect, text)
         if not line.event or any(known in text for known in _EXPECTED):
             return
-        if dialect in _QUIET and _RANK[line.level] < _RANK["warning"] and not self._shows_all:
+        is_quiet = dialect in _QUIET or (self.is_hushed and self._is_terminal)
+        if is_quiet and _RANK[line.level] < _RANK["warning"] and not self._shows_all:
             return
         if self._is_terminal:
             self._write_for_eyes(name, line)

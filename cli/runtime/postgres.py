@@ -65,7 +65,12 @@ class PostgresSetup:
 
     def dsn(self, role: str = SUPERUSER, database: str = DATABASE) -> str:
         """What a role connects with (asyncpg and libpq)."""
-        return f"postgresql://{role}:{quote(self.passwords[role])}@/{database}?host={quote(str(self.socket_folder))}"
+        return dsn_of(role, self.passwords[role], self.socket_folder, database)
+
+
+def dsn_of(role: str, password: str, socket_folder: Path, database: str = DATABASE) -> str:
+    """What a role connects with over the socket in this folder."""
+    return f"postgresql://{role}:{quote(password)}@/{database}?host={quote(str(socket_folder))}"
 
 
 def wheel_folder() -> Path:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cli import configuration, migrate
 from cli.runtime import example
@@ -23,14 +23,16 @@ from cli.runtime.ports import Ports
 from cli.runtime.processes import ProcessMark
 from cli.runtime.servers import postgres_setup
 from cli.runtime.supervisor import Supervisor, supervise
-from cli.runtime.welcome import welcome
-from cli.system import System, admin_bus
+from cli.runtime.welcome import Screen, command_for, welcome
+from cli.system import SCHEMAS, System, admin_bus
 from shared.kit.clock import SystemClock
 from shared.kit.errors import Unusable
 from shared.kit.settings import environment
 from shared.kit.tokens import Role, store_token
 
 if TYPE_CHECKING:
+    from nats.js import JetStreamContext
+
     from shared.config import Document
 
 
@@ -56,6 +58,9 @@ class Site:
     supervisor: Supervisor
 
 
+CONFIGURED: Final = "configured"
+"""A file of the data folder: there once a configuration is current; holds the path it was read from."""
+
 Afterwards = Callable[[Site], Awaitable[None]]
 
 
@@ -66,6 +71,7 @@ async def run(request: Request, afterwards: Afterwards | None = None, *, quiet: 
         home = _prepare(folder, request)
         document = _read(request, home)
         view = LogView(_no_output if quiet else _write, is_terminal=sys.stderr.isatty())
+        view.is_hushed = True
         for remark in home.ports.remarks:
             view.say(remark, "warning")
         for orphan in folder.ended_orphans:
@@ -83,6 +89,14 @@ def _write(text: str) -> None:
 
 def _no_output(_: str) -> None:
     """For a demo that speaks for itself."""
+
+
+def has_configuration(data: Path) -> bool:
+    """Whether an earlier `up` on this folder made a configuration current."""
+    try:
+        return (data / CONFIGURED).is_file()
+    except OSError:
+        return False
 
 
 def _prepare(folder: DataFolder, request: Request) -> Installation:
@@ -111,11 +125,19 @@ def own_variables(home: Installation, *, with_example: bool) -> dict[str, str]:
 
 def _read(request: Request, home: Installation) -> "Document | None":
     """The configuration, every mistake printed before anything is started."""
-    if request.file is None:
+    file = request.file
+    if file is None and request.example and _has_moved(home.ports, *example.USUAL_PORTS):
+        file = Path((home.folder.path / CONFIGURED).read_text(encoding="utf-8"))  # it names the old ports
+    if file is None:
         return None
-    if not request.file.is_file():
-        raise Unusable(f"{request.file}: no such file; `hypercare init URL` writes a small one")
-    return configuration.load_or_leave(request.file, variables=own_variables(home, with_example=request.example))
+    if not file.is_file():
+        raise Unusable(f"{file}: no such file; `hypercare init URL` writes a small one")
+    return configuration.load_or_leave(file, variables=own_variables(home, with_example=request.example))
+
+
+def _has_moved(ports: Ports, *names: str) -> bool:
+    """Whether one of these had another port on the last run."""
+    return any(ports.remembered.get(name, ports.chosen[name]) != ports.chosen[name] for name in names)
 
 
 class _Starting:
@@ -142,7 +164,7 @@ class _Starting:
             nats_url=home.nats_url,
             nats_user="admin",
             nats_password=home.secrets.bus["admin"],
-            database_urls={name: home.postgres.dsn(name) for name in migrate.SERVICES_WITH_SCHEMA},
+            database_urls={name: home.postgres.dsn(name) for name in SCHEMAS},
             incidents_url=home.url("incidents"),
             notifier_url=home.url("notifier"),
             token=home.secrets.admin_token,
@@ -150,17 +172,22 @@ class _Starting:
 
     async def body(self, supervisor: Supervisor) -> None:
         """Start everything in order, then wait (or let `afterwards` tell its story)."""
-        self._view.say("starting NATS and Postgres")
-        await supervisor.start(base_specs(self._home))
+        first = base_specs(self._home)
+        if self._request.example:
+            first += example.specs(self._home.folder, self._home.ports)
+        self._view.say(f"starting {', '.join(spec.name for spec in first)}")
+        await supervisor.start(first)
         await migrate.migrate_all(self._system)
         document = await self._configure()
-        if self._request.example:
-            await supervisor.start(example.specs(self._home.folder, self._home.ports))
-        self._view.say(f"starting {', '.join(SERVICES)}")
-        await supervisor.start(service_specs(self._home, document.locations))
+        services = service_specs(self._home, document.locations)
+        self._view.say(f"starting {', '.join(spec.name for spec in services)}")
+        await supervisor.start(services)
         site = Site(self._home, self._system, document, supervisor)
         if self._afterwards is None:
-            print(welcome(document, self.addresses(), self._home, with_example=self._request.example), flush=True)
+            command = command_for(self._home.folder.path)
+            screen = Screen(document, self.addresses(), command, self._login(), with_example=self._request.example)
+            print(welcome(screen), flush=True)
+            self._view.is_hushed = False
             await supervisor.wait()
         else:
             await self._afterwards(site)
@@ -170,14 +197,31 @@ class _Starting:
         async with admin_bus(self._system) as client:
             js = client.jetstream()
             await store_token(js, self._home.secrets.admin_token, "admin", Role.ADMIN, SystemClock().now())
-            if self._document is not None:
-                pointer, is_new = await configuration.make_current(js, self._document)
-                self._view.say(f"configuration revision {pointer.revision}" + (" applied" if is_new else " is current"))
-                return self._document
-            applied = await configuration.applied_document(js)
-            if applied is None:
-                raise Unusable("no configuration yet: give one with -f FILE, or write one with `hypercare init URL`")
-            return applied
+            document = self._document or await self._last_applied(js)
+            pointer, is_new = await configuration.make_current(js, document)
+        self._view.say(f"configuration revision {pointer.revision}" + (" applied" if is_new else " is current"))
+        if self._request.file is not None:
+            (self._home.folder.path / CONFIGURED).write_text(str(self._request.file.absolute()), encoding="utf-8")
+        return document
+
+    async def _last_applied(self, js: "JetStreamContext") -> "Document":
+        """The current document; where it holds our own address, the present one."""
+        applied = await configuration.applied_document(js)
+        if applied is None:
+            raise Unusable("no configuration yet: give one with -f FILE, or write one with `hypercare init URL`")
+        old_port = self._home.ports.remembered.get("notifier")
+        if applied.public_url == f"http://127.0.0.1:{old_port}" and _has_moved(self._home.ports, "notifier"):
+            new = self._home.url("notifier")
+            self._view.say(f"links in pages lead to {new} from now on; those sent before are dead", "warning")
+            return applied.model_copy(update={"public_url": new})
+        return applied
+
+    def _login(self) -> str:
+        """How one gets into the console: on a terminal by one click, else the token stays in its file."""
+        home = self._home
+        if sys.stdout.isatty():
+            return f"{home.url('console')}/#token={home.secrets.admin_token}"
+        return f"{home.url('console')}/\n            log in with the token in {home.folder.token_file}"
 
     def addresses(self) -> dict[str, str]:
         """Everything that answers, by name."""

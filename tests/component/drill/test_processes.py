@@ -126,7 +126,7 @@ def test_command_tells_a_sink_to_misbehave(tmp_path: Path) -> None:
 def test_commands_say_what_is_missing(tmp_path: Path) -> None:
     runner = CliRunner()
     nowhere = runner.invoke(app, ["heal", "--data", str(tmp_path)])
-    assert nowhere.exit_code == 1
+    assert nowhere.exit_code == 3
     assert "is `hypercare up` running?" in nowhere.output
     (tmp_path / "runtime.json").write_text("{}")
     without = runner.invoke(app, ["heal", "--data", str(tmp_path)])
