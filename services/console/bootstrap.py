@@ -16,6 +16,7 @@ from services.console.adapters.bus import HISTORY, SOURCES, Hearing, StreamReade
 from services.console.adapters.incidents_api import IncidentsApi
 from services.console.live import Live
 from services.console.model import ReadModel
+from services.console.model.read_model import REFRESH
 from services.console.settings import Settings
 from services.console.web.app import Desk, console_app
 from services.console.web.render import Renderer, read_static
@@ -77,19 +78,29 @@ class Console:
             VIEWERS.set(self.live.viewers)
             await asyncio.sleep(TICK_S)
 
-    async def read(self, client: Client) -> None:
-        """Read what happened and what happens. The checks' history waits for the configuration that names them."""
-        readers = [StreamReader(client, source, self.take_event, self.clock.now) for source in SOURCES]
-        history = StreamReader(client, HISTORY, self.take_event, self.clock.now)
-        async with asyncio.TaskGroup() as group:
-            for reader in readers:
-                group.create_task(reader.run())
-            for reader in readers:
-                await reader.caught_up.wait()
-            self.model.is_loaded = True
-            log.info("replayed")
-            await self.configured.wait()
-            group.create_task(history.run())
+    def read(self, client: Client, running: Running) -> None:
+        """Read what happened and what happens, each stream by itself.
+
+        The checks' history waits for the configuration that names them. No task group: it cancels its children once,
+        and once may be swallowed (see `end_tasks`).
+        """
+        readers: list[StreamReader] = []
+
+        def caught_up() -> None:
+            if not self.model.is_loaded and all(reader.is_caught_up for reader in readers):
+                self.model.is_loaded = True
+                self.live.changed({REFRESH})
+                log.info("replayed")
+
+        readers += [StreamReader(client, source, self.take_event, self.clock.now, caught_up) for source in SOURCES]
+        for source, reader in zip(SOURCES, readers, strict=True):
+            running.start(reader.run(), f"read {source.stream.name}")
+        history = StreamReader(client, HISTORY, self.take_event, self.clock.now, lambda: None)
+        running.start(self._read_history(history), "read history")
+
+    async def _read_history(self, history: StreamReader) -> None:
+        await self.configured.wait()
+        await history.run()
 
 
 @contextlib.asynccontextmanager
@@ -121,7 +132,7 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         await follow_samples(client, console.take_event)
         running.start(follower.follow_forever(), "config")
         running.start(membership.run(), "membership")
-        running.start(console.read(client), "read")
+        console.read(client, running)
         running.start(console.tick(Hearing(client)), "tick")
         running.on_stop += [console.live.close, lambda: setattr(health, "draining", True)]
         log.info("console_serving", url=where["http"])

@@ -106,7 +106,8 @@ class Live:
             beat_at = recheck_at = pushed_at = self._clock.monotonic()
             while not self._closing.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(viewer.something.wait(), BEAT_EVERY_S)
+                    async with asyncio.timeout(BEAT_EVERY_S):
+                        await viewer.something.wait()
                 now = self._clock.monotonic()
                 if now - recheck_at >= RECHECK_EVERY_S:
                     if not await may_stay():

@@ -84,13 +84,17 @@ def decode(msg: Msg) -> Message | None:
 class StreamReader:
     """Follows one stream for ever."""
 
-    def __init__(self, client: Client, source: Source, take: Take, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, client: Client, source: Source, take: Take, now: Callable[[], datetime], caught_up: Callable[[], None]
+    ) -> None:
         self._client = client
         self._js: JetStreamContext = client.jetstream()
         self._source = source
         self._take = take
         self._now = now
-        self.caught_up = asyncio.Event()
+        self._tell = caught_up
+        self.is_caught_up = False
+        """Whether all that was stored when we began has been read."""
 
     async def run(self) -> None:
         """Read, and begin again from the beginning after anything odd."""
@@ -104,13 +108,18 @@ class StreamReader:
     async def _read(self) -> None:
         async with self._consumer() as (name, waiting), self._inbox() as inbox:
             if not waiting:
-                self.caught_up.set()
+                self._caught_up()
             async for msg in self._messages(name, inbox):
                 event = decode(msg)
                 if event is not None:
                     self._take(event)
                 if msg.metadata.num_pending == 0:
-                    self.caught_up.set()
+                    self._caught_up()
+
+    def _caught_up(self) -> None:
+        if not self.is_caught_up:
+            self.is_caught_up = True
+            self._tell()
 
     @contextlib.asynccontextmanager
     async def _consumer(self) -> AsyncIterator[tuple[str, int]]:

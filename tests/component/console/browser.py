@@ -130,7 +130,7 @@ class Tab:
         """Wait until it is true in the page; fails with the page's text."""
         try:
             async with asyncio.timeout(limit_s):
-                while not await self.value(f"!!({expression})"):  # noqa: ASYNC110  # the page is another process
+                while not await self.value(f"!!({expression})"):  # the page is another process
                     await asyncio.sleep(0.03)
         except TimeoutError:
             text = await self.value("location.href + '\\n' + document.body.innerText")

@@ -24,6 +24,7 @@ from shared.kit.bus import Publisher, connected, declare_all
 from shared.kit.clock import SystemClock
 from shared.kit.http import bind, problem, serving
 from shared.kit.revisions import move_pointer, store_slice
+from shared.kit.service import end_tasks
 from shared.kit.settings import BusSettings
 from shared.kit.tokens import Role, store_token
 from shared.values import (
@@ -105,7 +106,7 @@ class IncidentsFake:
     """Answers like the incidents service and remembers what it was asked."""
 
     url: str = ""
-    asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    asked: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
     """Path, bearer token, body."""
     refuses: str | None = None
 
@@ -140,7 +141,7 @@ class IncidentsFake:
         ]
         return JSONResponse({"entries": lines})
 
-    def _note(self, request: Request, body: dict[str, str]) -> None:
+    def _note(self, request: Request, body: dict[str, object]) -> None:
         self.asked.append((request.url.path, request.headers["authorization"].removeprefix("Bearer "), body))
 
 
@@ -202,8 +203,7 @@ class World:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end_tasks([task])
 
     def _batch(self, partition: Partition, samples: list[c.Sample]) -> c.SampleBatch:
         return c.SampleBatch(
@@ -341,10 +341,4 @@ async def console(there: World, *, instance: str = "console-0", port: int = 0) -
         finally:
             for hook in running.on_stop:
                 hook()
-            await _end(running.tasks)
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(running.tasks)
