@@ -148,7 +148,8 @@ class Publisher:
             try:
                 reached("publish.before")
                 await self._client.publish(subject, data, reply=self._prefix + key, headers=headers)
-                stored = await asyncio.wait_for(answer, self._answer_s)
+                async with asyncio.timeout(self._answer_s):  # not wait_for: until 3.12 it may swallow a cancellation
+                    stored = await answer
                 reached("publish.after")
                 return stored
             finally:

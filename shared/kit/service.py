@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -79,10 +79,21 @@ async def _until_stopped(
     try:
         yield running
     finally:
-        for task in running.tasks:
-            task.cancel()
-        await asyncio.gather(*running.tasks, return_exceptions=True)
+        await end_tasks(running.tasks)
         await started.__aexit__(None, None, None)
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: until Python 3.12 `asyncio.wait_for`, which nats-py uses everywhere, swallows a cancellation
+    that arrives in the same turn of the loop as its result, and the task goes on for ever.
+    """
+    asked = set(tasks)
+    while asked:
+        for task in asked:
+            task.cancel()
+        _, asked = await asyncio.wait(asked, timeout=1.0)
 
 
 async def _wait(stop: asyncio.Event, running: Running) -> None:
