@@ -142,10 +142,10 @@ class Partition:
                 odd[What.UNDECLARED, sample.check] += 1
             elif sample.due_at_ns > latest_ns:
                 odd[What.AHEAD, sample.check] += 1
-            elif series.apply(sample):
-                wheel.file(series, series.log_deadline_ns())
-            else:
+            elif not series.apply(sample):
                 odd[What.LATE, sample.check] += 1
+            elif series.was_hastened:
+                wheel.file(series, series.log_deadline_ns())
         for (what, check), count in odd.items():
             self.ledger.note(what, self.ledger.log_ns, location, check, count=count)
 

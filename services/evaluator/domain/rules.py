@@ -111,7 +111,7 @@ class WindowRule:
             value = sample.took_s if name == TOTAL else sample.values.get(name)
             if value is not None:
                 window.add(at_ns, self._sign * bounded(value))
-        if not len(window):
+        if not window.values:
             self._say_blind(at_ns)
             return
         self.is_blind = False
@@ -132,7 +132,7 @@ class WindowRule:
             self._ledger.note(What.NO_VALUES, at_ns, key.location, key.check, key.rule)
 
     def _describe(self, level: int | None) -> Finding:
-        if not len(self.window):
+        if not self.window.values:
             return Finding(f"{self._window_plan.aggregate} of {self._window_plan.value}: no values now")
         value = self._sign * self.window.aggregate()
         if level is None:

@@ -22,12 +22,28 @@ class Series:
     """
 
     __slots__ = (
-        "_ledger", "_sight", "fed", "filed_s", "is_missing", "known_ns", "last_due_ns", "location", "minute", "name",
-        "plan", "rules", "silent_at_ns", "waits_from_ns",
-    )  # fmt: skip
+        "_allowance_ns",
+        "_grace_ns",
+        "_ledger",
+        "_patience_ns",
+        "_sight",
+        "fed",
+        "filed_s",
+        "is_missing",
+        "known_ns",
+        "last_due_ns",
+        "location",
+        "minute",
+        "name",
+        "plan",
+        "rules",
+        "silent_at_ns",
+        "waits_from_ns",
+        "was_hastened",
+    )
 
     def __init__(self, plan: CheckPlan, rules: tuple[RulePlan, ...], sight: Sight, ledger: Ledger) -> None:
-        self.plan = plan
+        self._take_spans(plan)
         self.location: Location = sight.location
         self.name = (str(plan.check), str(sight.location))
         self._sight = sight
@@ -43,10 +59,17 @@ class Series:
         """The log time at which samples count as missing; while they do, the one at which they began to."""
         self.fed = 0
         """Known samples since the last open set: coverage."""
+        self.was_hastened = False
+        """Whether the last sample may have brought the next deadline nearer; mostly it only moves it away."""
         self.minute = MinuteBook(plan, ledger.log_ns)
         self.rules: tuple[AnyRule, ...] = tuple(
             rule_of(rule, sight.location, ledger, plan.patience_ns) for rule in rules
         )
+
+    def _take_spans(self, plan: CheckPlan) -> None:
+        """Keep the plan, and its spans at hand: they are asked for several times a sample."""
+        self.plan = plan
+        self._patience_ns, self._allowance_ns, self._grace_ns = plan.patience_ns, plan.allowance_ns, plan.grace_ns
 
     def apply(self, sample: Sample) -> bool:
         """Take a sample; return False if it is no newer than the last one, and has therefore changed nothing."""
@@ -73,7 +96,7 @@ class Series:
         Only as far as we knew the check: what was true at the last sample is taken to hold until the next one is
         missing. A deadline beyond that waits for the sample that ends the hole.
         """
-        limit_ns = min(before_ns, self.known_ns + self.plan.patience_ns + 1)
+        limit_ns = min(before_ns, self.known_ns + self._patience_ns + 1)
         for rule in self.rules:
             bands = rule.bands
             if bands.deadline_ns < limit_ns and not self._waits_for_silence(rule):
@@ -81,21 +104,23 @@ class Series:
 
     def _postpone_silence(self, due_ns: int) -> None:
         """Silence is counted from the sample, but never ends sooner than a grace after an arrival."""
-        plan = self.plan
-        at_ns = self._sight.reach(due_ns, plan.patience_ns, plan.grace_ns)
         self.waits_from_ns = self._ledger.log_ns
-        self.silent_at_ns = max(at_ns, self.waits_from_ns + plan.grace_ns)
-        self.is_missing = False
+        at_ns = self._sight.reach(due_ns, self._patience_ns, self._grace_ns)
+        at_ns = max(at_ns, self.waits_from_ns + self._grace_ns)
+        self.was_hastened = self.is_missing or at_ns < self.silent_at_ns
+        self.silent_at_ns, self.is_missing = at_ns, False
 
     def _observe(self, sample: Sample, due_ns: int) -> None:
         hole_ns = due_ns - self.known_ns
-        if hole_ns > self.plan.patience_ns:
+        if hole_ns > self._patience_ns:
             for rule in self.rules:
                 rule.bands.forget_pending(hole_ns)
         self.known_ns = due_ns
         self.fed += 1
         for rule in self.rules:
             rule.observe(sample, due_ns)
+            if rule.bands.deadline_ns != NEVER:
+                self.was_hastened = True
 
     def close_minutes(self, now_ns: int) -> None:
         """Close the minutes that are over at an instant of series time."""
@@ -109,20 +134,20 @@ class Series:
         return nearest if self.is_missing else min(nearest, self.silent_at_ns)
 
     def _timer_ns(self) -> int:
-        nearest, known_until_ns = NEVER, self.known_ns + self.plan.patience_ns
+        nearest, known_until_ns = NEVER, self.known_ns + self._patience_ns
         for rule in self.rules:
             deadline_ns = rule.bands.deadline_ns
             if deadline_ns == NEVER:
                 continue
             if self._waits_for_silence(rule):
-                nearest = min(nearest, self._sight.reach(deadline_ns, 0, self.plan.grace_ns))
+                nearest = min(nearest, self._sight.reach(deadline_ns, 0, self._grace_ns))
             elif deadline_ns <= known_until_ns:
                 nearest = min(nearest, self._reach(deadline_ns))
         return nearest
 
     def _reach(self, instant_ns: int) -> int:
         """The log time after which no sample up to an instant of series time can come."""
-        return self._sight.reach(instant_ns, self.plan.allowance_ns, self.plan.grace_ns)
+        return self._sight.reach(instant_ns, self._allowance_ns, self._grace_ns)
 
     @staticmethod
     def _waits_for_silence(rule: AnyRule) -> bool:
@@ -135,18 +160,18 @@ class Series:
         for rule in self.rules:
             self._pass_timer(rule, log_ns)
         while self._reach(self.minute.end_ns) <= log_ns:
-            is_long_ago = log_ns - self.minute.end_ns > LONGEST_CATCH_UP_NS + self.plan.allowance_ns
-            self.close_minutes(log_ns - self.plan.allowance_ns if is_long_ago else self.minute.end_ns)
+            is_long_ago = log_ns - self.minute.end_ns > LONGEST_CATCH_UP_NS + self._allowance_ns
+            self.close_minutes(log_ns - self._allowance_ns if is_long_ago else self.minute.end_ns)
         if not self.is_missing and self.silent_at_ns <= log_ns:
             self._go_missing()
 
     def _pass_timer(self, rule: AnyRule, log_ns: int) -> None:
         """Let the deadlines of one rule pass that log time has reached; see `settle` for those beyond knowledge."""
-        bands, known_until_ns = rule.bands, self.known_ns + self.plan.patience_ns
+        bands, known_until_ns = rule.bands, self.known_ns + self._patience_ns
         while bands.deadline_ns != NEVER:
             at_ns = bands.deadline_ns
             if self._waits_for_silence(rule):
-                is_over = self._sight.reach(at_ns, 0, self.plan.grace_ns) <= log_ns
+                is_over = self._sight.reach(at_ns, 0, self._grace_ns) <= log_ns
             else:
                 is_over = at_ns <= known_until_ns and self._reach(at_ns) <= log_ns
             if not is_over:
@@ -164,12 +189,12 @@ class Series:
     def extend(self, hole_start_ns: int, hole_end_ns: int) -> None:
         """Its location saw nothing for a while: a sample that is awaited may come that much later, and a grace."""
         if not self.is_missing:
-            self.silent_at_ns += hole_end_ns - max(hole_start_ns, self.waits_from_ns) + self.plan.grace_ns
+            self.silent_at_ns += hole_end_ns - max(hole_start_ns, self.waits_from_ns) + self._grace_ns
 
     def adopt_plan(self, plan: CheckPlan) -> None:
         """Go on under another interval, time-out or grace: silence is counted anew from now, never from the past."""
         if plan != self.plan:
-            self.plan = plan
+            self._take_spans(plan)
             self.waits_from_ns = self._ledger.log_ns
             self.silent_at_ns = max(self.last_due_ns, self.waits_from_ns) + plan.patience_ns
             self.is_missing = False
@@ -186,4 +211,4 @@ class Series:
         due = elapsed_ns // self.plan.interval_ns
         if due:
             return min(1.0, fed / due)
-        return float(self.known_ns + self.plan.patience_ns >= self._ledger.log_ns)
+        return float(self.known_ns + self._patience_ns >= self._ledger.log_ns)

@@ -12,8 +12,8 @@ from services.evaluator.domain.quantile import interpolate, quantile, verdict_by
 class Window(Protocol):
     """What a rule asks of a window."""
 
-    def __len__(self) -> int:
-        """How many values it holds."""
+    values: deque[float]
+    """What it holds, oldest first; read, never changed, by others."""
 
     def add(self, at_ns: int, value: float) -> None:
         """Take a finite value; instants must rise."""
@@ -37,23 +37,20 @@ class Window(Protocol):
 class OrderWindow:
     """For least, greatest and percentiles. Keeps in order only the values above `floor`: on a quiet day, none."""
 
-    __slots__ = ("_floor", "_over_ns", "_percent", "_tail", "_times", "_values")
+    __slots__ = ("_floor", "_over_ns", "_percent", "_tail", "_times", "values")
 
     def __init__(self, over_ns: int, percent: int, floor: float) -> None:
         self._over_ns = over_ns
         self._percent = percent
         self._floor = floor
         self._times: deque[int] = deque()
-        self._values: deque[float] = deque()
+        self.values: deque[float] = deque()
         self._tail: list[float] = []
-
-    def __len__(self) -> int:
-        return len(self._values)
 
     def add(self, at_ns: int, value: float) -> None:
         """See Window."""
         self._times.append(at_ns)
-        self._values.append(value)
+        self.values.append(value)
         if value > self._floor:
             insort(self._tail, value)
 
@@ -62,7 +59,7 @@ class OrderWindow:
         times, edge = self._times, now_ns - self._over_ns
         while times and times[0] <= edge:
             times.popleft()
-            value = self._values.popleft()
+            value = self.values.popleft()
             if value > self._floor:
                 del self._tail[bisect_left(self._tail, value)]
 
@@ -72,22 +69,22 @@ class OrderWindow:
 
     def is_above(self, threshold: float) -> bool:
         """See Window."""
-        tail, n = self._tail, len(self._values)
+        tail, n = self._tail, len(self.values)
         first = bisect_right(tail, threshold)
         by_count = verdict_by_count(n, len(tail) - first, self._percent)
         if by_count is not None:
             return by_count
         # The threshold separates the two neighbours, so the upper one is the first value above it.
-        lower = tail[first - 1] if first else max(value for value in self._values if value <= threshold)
+        lower = tail[first - 1] if first else max(value for value in self.values if value <= threshold)
         return interpolate(lower, tail[first], self._percent * (n - 1) % 100, 100) > threshold
 
     def aggregate(self) -> float:
         """See Window. Sorts: asked only when something is said."""
-        return quantile(sorted(self._values), self._percent)
+        return quantile(sorted(self.values), self._percent)
 
     def contents(self) -> tuple[list[int], list[float]]:
         """See Window."""
-        return list(self._times), list(self._values)
+        return list(self._times), list(self.values)
 
 
 class MeanWindow:
@@ -97,22 +94,19 @@ class MeanWindow:
     therefore kept as Shewchuk's non-overlapping parts, whose exact total is the exact sum.
     """
 
-    __slots__ = ("_floor", "_over_ns", "_parts", "_times", "_values")
+    __slots__ = ("_floor", "_over_ns", "_parts", "_times", "values")
 
     def __init__(self, over_ns: int, floor: float) -> None:
         self._over_ns = over_ns
         self._floor = floor
         self._times: deque[int] = deque()
-        self._values: deque[float] = deque()
+        self.values: deque[float] = deque()
         self._parts: list[float] = []
-
-    def __len__(self) -> int:
-        return len(self._values)
 
     def add(self, at_ns: int, value: float) -> None:
         """See Window."""
         self._times.append(at_ns)
-        self._values.append(value)
+        self.values.append(value)
         add_exactly(self._parts, value)
 
     def slide(self, now_ns: int) -> None:
@@ -120,7 +114,7 @@ class MeanWindow:
         times, edge = self._times, now_ns - self._over_ns
         while times and times[0] <= edge:
             times.popleft()
-            add_exactly(self._parts, -self._values.popleft())
+            add_exactly(self._parts, -self.values.popleft())
 
     def is_calm(self) -> bool:
         """See Window."""
@@ -132,11 +126,11 @@ class MeanWindow:
 
     def aggregate(self) -> float:
         """See Window."""
-        return math.fsum(self._parts) / len(self._values)
+        return math.fsum(self._parts) / len(self.values)
 
     def contents(self) -> tuple[list[int], list[float]]:
         """See Window."""
-        return list(self._times), list(self._values)
+        return list(self._times), list(self.values)
 
 
 def add_exactly(parts: list[float], value: float) -> None:

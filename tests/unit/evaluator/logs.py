@@ -17,6 +17,7 @@ from tests.unit.evaluator.story import MAIN, at, check, down, lasting, plan, sil
 
 EAST: Final = Location("east")
 SILENCE: Final = 0.5
+LENGTH_OF_BAD_DAYS: Final = 150
 DELAYS_S: Final = (0.01, 0.2, 0.9)
 """With a slot of at most a second, samples reach the log within 1.9 s. That never decides whether one is missing: with
 the plan below, the deadline after k missing samples is never within 1.9 s after one that came."""
@@ -100,6 +101,41 @@ def delivered(case: Case, seed: int, doubled: float = 0.0) -> list[Record]:
         random.shuffle(samples)
         records += _cut(random, log_ns, location, samples)
     return records
+
+
+CHANGED: Final = replace(
+    PLAN,
+    revision=2,
+    digest="digest-2",
+    checks=(replace(PLAN.checks[0], interval_ns=span(7)), *PLAN.checks[1:]),
+    rules=PLAN.rules[2:],
+    locations=(MAIN,),
+)
+
+
+def bad_days(seed: int) -> list[Record]:
+    """A log of everything at once: gaps, silent probers, wrong clocks, stragglers, two plans taking turns."""
+    random = Random(seed)  # noqa: S311  # as above
+    records: list[Record] = [PlanApplied(at(0), PLAN)]
+    second = 0.0
+    while len(records) < LENGTH_OF_BAD_DAYS:
+        second += random.choice([0.05, 0.3, 1.0, 1.0, 1.0, 4.9, 5.1, random.choice([12, 40, 700])])
+        match random.choice("sssssssttp"):
+            case "s":
+                samples = [_any_sample(random, second) for _ in range(random.randint(0, 4))]
+                records.append(Samples(at(second), random.choice((MAIN, MAIN, EAST)), "prober-0", samples))
+            case "t":
+                records.append(Tick(at(second)))
+            case _:
+                records.append(PlanApplied(at(second), random.choice((PLAN, PLAN, CHANGED))))
+    return records
+
+
+def _any_sample(random: Random, second: float) -> Sample:
+    outcome = random.choice(_OUTCOMES) or Outcome.UNKNOWN
+    due = second - random.choice([0, 0.1, 0.5, 2, 2, 9, 30, -3, -6, 3600, -3600])
+    name = random.choice([*(one.check for one in PLAN.checks), CheckId("ghost")])
+    return Sample(name, at(due), random.choice(_TOOK), outcome)
 
 
 def _slot(arrival_ns: int, step_ns: int) -> int:

@@ -11,7 +11,7 @@ from services.evaluator.domain.engine import Partition
 from services.evaluator.domain.records import Record
 from services.evaluator.domain.series import Series
 from services.evaluator.domain.verdicts import Changed, Cleared, Key, Opened, Output
-from tests.unit.evaluator.logs import Case, cases, delivered, minutes, run, verdicts_by_key
+from tests.unit.evaluator.logs import Case, bad_days, cases, delivered, minutes, run, verdicts_by_key
 
 CALM = settings(
     max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
@@ -99,6 +99,13 @@ def test_a_restored_state_is_the_same_to_the_last_byte_and_stays_so(case: Case, 
     assert restored.dump() == unbroken.dump()
     assert run(records[cut:], restored) == run(records[cut:], unbroken)
     assert restored.dump() == unbroken.dump()
+
+
+@given(SEEDS, st.integers(1, 9))
+@CALM
+def test_on_bad_days_too_crashes_never_show(seed: int, every: int) -> None:
+    records = bad_days(seed)
+    assert run_with_crashes(records, set(range(0, len(records), every))) == run(records)
 
 
 @given(cases(), SEEDS, SEEDS)
