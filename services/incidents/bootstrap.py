@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from services.incidents.acts import Acts
 from services.incidents.adapters.configuration import Configuration
-from services.incidents.adapters.postgres import SCHEMA, PostgresStore
+from services.incidents.adapters.postgres import SCHEMA, SQL, PostgresStore
 from services.incidents.api.app import build_app
 from services.incidents.handlers import Handlers
 from services.incidents.settings import Settings
@@ -26,6 +26,7 @@ from shared.kit.due import DueWorker
 from shared.kit.health import Health, serving_ops
 from shared.kit.http import bind, serving
 from shared.kit.ids import start_nonce, uuid7
+from shared.kit.outbox import SQL as OUTBOX_SQL
 from shared.kit.outbox import Outbox
 from shared.kit.partitions import Beat, Membership
 from shared.kit.postgres import answers, pool
@@ -50,7 +51,7 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         await require_declared(js)
         publisher = Publisher(client, SOURCE)
         await publisher.start()
-        db: asyncpg.Pool = await stack.enter_async_context(pool(settings, SCHEMA))
+        db: asyncpg.Pool = await stack.enter_async_context(pool(settings, SCHEMA, SQL, OUTBOX_SQL))
 
         outbox = Outbox(db, publisher, SOURCE)
         store = PostgresStore(db, outbox, lambda: due.wake())  # noqa: PLW0108  # the worker is made below

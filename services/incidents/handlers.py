@@ -20,9 +20,11 @@ from services.incidents.domain import acting, breaching, deadlines, escalation, 
 from services.incidents.domain.change import Change
 from services.incidents.domain.incident import HYPERCARE, Breach, Incident
 from services.incidents.domain.verdicts import Verdict
-from services.incidents.ports import CurrentPlan, IncidentStore, NewId, Work
-from shared.contracts import BreachCleared, BreachOpened, OpenBreach, OpenSet, PageReceipt
+from services.incidents.metrics import BREACH_AGE, BREACHES_TAKEN
+from services.incidents.ports import CurrentPlan, IncidentStore, NewId, Where, Work
+from shared.contracts import BreachCleared, BreachEvent, BreachOpened, OpenBreach, OpenSet, PageReceipt
 from shared.kit.clock import Clock
+from shared.kit.errors import Transient
 from shared.kit.logging import get_logger
 from shared.values import IncidentId, ServiceId
 
@@ -48,19 +50,20 @@ class Handlers:
             heard = await work.heard(event.source)
             ruling = verdicts.opened(known, heard.as_of, event.source, event.breach, now)
             await self._take(work, ruling, event.breach, event.event_id)
-        log.info("breach_taken", key=event.key.text, rev=event.rev, reason=ruling[0].value)
+        _count(event, ruling[0], now)
 
     async def breach_cleared(self, event: BreachCleared) -> None:
         """A breach has ended."""
+        now = self.clock.now()
         async with self.store.alone_in(event.service) as work:
             known = await work.breach(event.source, event.key)
             heard = await work.heard(event.source)
             verdict, breach = verdicts.cleared(
-                known, heard.as_of, event.source, event.service, event.key, event.rev, event.reason, self.clock.now()
+                known, heard.as_of, event.source, event.service, event.key, event.rev, event.reason, now
             )
             if breach is not None:
                 await self._close(work, verdict, breach, event)
-        log.info("breach_taken", key=event.key.text, rev=event.rev, reason=verdict.value)
+        _count(event, verdict, now)
 
     async def _close(self, work: Work, verdict: Verdict, breach: Breach, event: BreachCleared) -> None:
         incident = await work.incident(breach.incident) if breach.incident else None
@@ -123,14 +126,14 @@ class Handlers:
             if known.key not in keys:
                 await self._miss(work, verdicts.absent(known, statement.as_of)[1])
         for incident in await work.open_incidents():
-            await self._count(work, incident, service, statement)
+            await self._move_on(work, incident, service, statement)
 
     async def _miss(self, work: Work, breach: Breach | None) -> None:
         incident = await work.incident(breach.incident) if breach and breach.incident else None
         if breach is not None and incident is not None:
             await work.keep(breaching.gone_missing(self._change(incident), breach))
 
-    async def _count(self, work: Work, incident: Incident, service: ServiceId, statement: OpenSet) -> None:
+    async def _move_on(self, work: Work, incident: Incident, service: ServiceId, statement: OpenSet) -> None:
         """Move the watch on, and let a rung go that waited for word."""
         before = self._change(incident)
         change = before
@@ -156,15 +159,29 @@ class Handlers:
                 await work.keep(change)
 
     async def do_due(self, now: datetime) -> int:
-        """Do what is due, one incident at a time; returns how many incidents had something."""
+        """Do what is due, one incident at a time; returns how many incidents had something.
+
+        An incident that cannot be done must not hold up the ones behind it: its error is raised after them.
+        """
         found = await self.store.due(now, DUE_BATCH)
+        errors: list[Exception] = []
         for where in found:
-            async with self.store.alone_in(where.service) as work:
-                incident = await work.incident(where.incident)
-                if incident is not None and any(due.at <= now for due in incident.due):
-                    stated_at = await self._stated_at(work, incident)
-                    await work.keep(deadlines.fall_due(self._change(incident), stated_at))
+            try:
+                await self._do_due_of(where, now)
+            except Transient:
+                raise  # the database is away: for all of them
+            except Exception as error:  # noqa: BLE001  # our own bug, raised below
+                errors.append(error)
+        if errors:
+            raise errors[0]
         return len(found)
+
+    async def _do_due_of(self, where: Where, now: datetime) -> None:
+        async with self.store.alone_in(where.service) as work:
+            incident = await work.incident(where.incident)
+            if incident is not None and any(due.at <= now for due in incident.due):
+                stated_at = await self._stated_at(work, incident)
+                await work.keep(deadlines.fall_due(self._change(incident), stated_at))
 
     @staticmethod
     async def _stated_at(work: Work, incident: Incident) -> datetime | None:
@@ -175,3 +192,10 @@ class Handlers:
 
     def _change(self, incident: Incident, caused_by: str | None = None) -> Change:
         return Change(incident, self.plan(), self.clock.now(), HYPERCARE, caused_by)
+
+
+def _count(event: BreachEvent, verdict: Verdict, now: datetime) -> None:
+    """One log line and one count per verdict that came, by what was made of it."""
+    log.info("breach_taken", key=event.key.text, service=event.service, rev=event.rev, reason=verdict.value)
+    BREACHES_TAKEN.labels(reason=verdict.value).inc()
+    BREACH_AGE.observe(max(0.0, (now - event.occurred_at).total_seconds()))

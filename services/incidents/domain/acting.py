@@ -42,8 +42,8 @@ def advance(change: Change, reason: str, override: Override | None) -> Change:
     """A person moves it to its next stage; the gate must be met, or overridden by name and with a reason."""
     it = change.incident
     if it.stage is Stage.ALERT:
-        _pass_gate(change, override)
-        return acknowledge(change, change.actor, reason or "advanced by hand", notifier_knows=False)
+        passed = _pass_gate(change, override)
+        return acknowledge(passed, change.actor, reason or "advanced by hand", notifier_knows=False)
     if next_stage(it.stage, Happening.ADVANCED) is Stage.RESOLUTION:
         gates.require_no_open_breach(it)
     change = _pass_gate(change, override)

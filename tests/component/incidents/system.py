@@ -170,18 +170,28 @@ class System:
     async def ready(self, name: str = "incidents-0", **env: str) -> Replica:
         """Start a replica and wait until its ops endpoint says that it is ready."""
         replica = await self.start(name, **env)
-        beat = await until(lambda: self._beat(name, replica), f"{name} beats")
+        beat = await until(lambda: self.beat(name, replica), f"{name} beats")
         replica.port = int(beat["http"].rpartition(":")[2])
 
         async def is_ready() -> bool | None:
-            async with httpx.AsyncClient() as http:
-                answer = await http.get(f"{beat['ops']}/readyz")
-            return True if answer.status_code == 200 else None
+            return None if await self.problems(beat) else True
 
         await until(is_ready, f"{name} is ready")
         return replica
 
-    async def _beat(self, name: str, replica: Replica) -> dict[str, str] | None:
+    async def problems(self, beat: dict[str, str]) -> dict[str, str]:
+        """What readiness says is wrong."""
+        async with httpx.AsyncClient() as http:
+            said: dict[str, str] = (await http.get(f"{beat['ops']}/readyz")).json()["problems"]
+        return said
+
+    async def configure(self) -> None:
+        js = self.client.jetstream()
+        part = slices(parse(CONFIGURATION, "test.yaml", {}))["incidents"]
+        await store_slice(js, "incidents", part.digest(), part.model_dump_json().encode())
+        await move_pointer(js, {"incidents": part.digest()}, at="now", by="test")
+
+    async def beat(self, name: str, replica: Replica) -> dict[str, str] | None:
         if replica.process.returncode is not None:
             raise RuntimeError((self.folder / f"{name}.log").read_text())
         bucket = await self.client.jetstream().key_value("members")
@@ -258,22 +268,25 @@ class System:
             )
 
 
+async def _quiet(_: Exception) -> None:
+    """The bus goes away on purpose in some tests."""
+
+
 @contextlib.asynccontextmanager
-async def running_system(nats_url: str, dsn: str, folder: Path) -> AsyncIterator[System]:
-    client = await nats.connect(nats_url)
+async def running_system(nats_url: str, dsn: str, folder: Path, *, is_configured: bool = True) -> AsyncIterator[System]:
+    client = await nats.connect(nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.1, error_cb=_quiet)
     try:
         publisher = Publisher(client, "/hypercare/test")
         await publisher.start()
         js = client.jetstream()
         await declare_all(js)
         await migrate(dsn, SCHEMA, read_migrations(MIGRATIONS))
-        part = slices(parse(CONFIGURATION, "test.yaml", {}))["incidents"]
-        await store_slice(js, "incidents", part.digest(), part.model_dump_json().encode())
-        await move_pointer(js, {"incidents": part.digest()}, at="now", by="test")
         tokens = {role: new_token() for role in (Role.RESPONDER, Role.MANAGER)}
         for role, token in tokens.items():
             await store_token(js, token, "ana" if role is Role.RESPONDER else "mira", role, datetime.now(UTC))  # noqa: TID251  # a test's wall clock
         system = System(nats_url, dsn, folder, client, publisher, tokens[Role.RESPONDER], tokens[Role.MANAGER])
+        if is_configured:
+            await system.configure()
 
         async def take(msg: Msg) -> None:
             system.heard.append(BY_TYPE[(msg.headers or {})["ce-type"]].from_json(msg.data))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from services.incidents.domain.acting import Override
+from services.incidents.domain.change import Change
 from services.incidents.domain.incident import DueKind
 from shared.contracts import (
     ClearReason,
@@ -20,7 +21,7 @@ from shared.contracts import (
     StageEntered,
 )
 from shared.kit.errors import Refused
-from shared.values import Severity
+from shared.values import ServiceId, Severity
 from tests.unit.incidents.house import PLAN, House, key, minutes
 
 NAME = "2026-02-20-web-down"
@@ -321,3 +322,45 @@ async def test_a_post_mortem_without_questions_is_closed_by_hand() -> None:
     await house.acts.advance(NAME, "ana", "nothing to learn", None)
 
     assert (await house.only()).stage is Stage.CLOSED
+
+
+async def test_a_gate_on_alert_holds_back_advancing_and_not_acknowledging() -> None:
+    house = House()
+    stages = {**PLAN.stages, Stage.ALERT: replace(PLAN.stage(Stage.ALERT), checklist=("Told?",), is_gated=True)}
+    house.current_plan = replace(PLAN, stages=stages)
+    await house.open()
+
+    with pytest.raises(Refused, match="unanswered: Told"):
+        await house.acts.advance(NAME, "ana", "", None)
+    await house.acts.acknowledge(NAME, "ana")
+
+    assert (await house.only()).stage is Stage.ASSESSMENT
+
+
+async def test_an_overridden_gate_on_alert_is_on_the_timeline() -> None:
+    house = House()
+    stages = {**PLAN.stages, Stage.ALERT: replace(PLAN.stage(Stage.ALERT), checklist=("Told?",), is_gated=True)}
+    house.current_plan = replace(PLAN, stages=stages)
+    await house.open()
+
+    await house.acts.advance(NAME, "mira", "", Override("no time"))
+
+    assert "gate_overridden" in await house.kinds()
+
+
+async def test_one_incident_that_cannot_be_done_does_not_hold_up_the_others() -> None:
+    house = House()
+    await house.open(service=ServiceId("erp-db"))
+    house.clock.advance(minutes(0.1))
+    await house.open()
+    older = (await house.store.newest("all", 2))[1]
+    async with house.store.alone_in(older.service) as work:
+        # Stands for any bug of ours.
+        await work.keep(Change(older, PLAN, house.clock.now()).set(timeline_length="broken"))
+    house.clock.advance(minutes(10))
+
+    with pytest.raises(TypeError):
+        await house.handlers.do_due(house.clock.now())
+
+    assert (await house.store.newest("all", 1))[0].due != ()
+    assert any(m.service == "erp-web" and m.issue == 1 for m in house.requests())
