@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.errors import KeyNotFoundError, ObjectNotFoundError
+from nats.js.errors import KeyNotFoundError, NoKeysError, ObjectNotFoundError
 
 from shared.contracts.streams import CONFIG, REVISIONS
 from shared.kit.errors import Refused, Transient
@@ -116,7 +116,11 @@ async def read_answers(js: JetStreamContext) -> list[Answer]:
     """Every replica's latest answer, also of replicas that are gone."""
     bucket = await js.key_value(CONFIG.name)
     answers = []
-    for key in [key for key in await bucket.keys() if key.startswith("answers.")]:
+    try:
+        keys = await bucket.keys()
+    except NoKeysError:  # an empty bucket
+        return []
+    for key in [key for key in keys if key.startswith("answers.")]:
         with contextlib.suppress(KeyNotFoundError):
             entry = await bucket.get(key)
             answers.append(Answer(**json.loads(entry.value or b"{}")))
