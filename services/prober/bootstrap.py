@@ -26,7 +26,7 @@ from shared.kit.ids import start_nonce
 from shared.kit.logging import get_logger
 from shared.kit.partitions import Beat, Membership
 from shared.kit.revisions import Follower, Pointer, Take
-from shared.kit.service import Running
+from shared.kit.service import Running, end_tasks
 from shared.kit.settings import environment
 from shared.values import Location
 
@@ -160,8 +160,7 @@ async def _sending(outlet: Outlet, running: Running, flush_s: float) -> AsyncIte
     try:
         yield
     finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
+        await end_tasks([sending])
         left = await outlet.flush(flush_s)
         if left:
             log.error("samples_left_behind", count=left, reason="the bus did not take them in time")

@@ -29,6 +29,20 @@ LOOK_EVERY_S: Final = 0.25
 PROBER_LATE: Final = "prober-late"
 
 
+MISSED_SAID: Final = 60
+"""Turns missed in one stall that are each said; of a longer one the rest is silence, which says the same."""
+STALL: Final = "skipped: the prober stalled"
+OVERLAP: Final = "skipped: the probe before it was still running"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A check's turn in line; `said`: no probe any more, only this to say."""
+
+    due_ns: int
+    said: Finding | None = None
+
+
 @dataclass(frozen=True)
 class Caps:
     """How much may be in flight."""
@@ -54,7 +68,7 @@ class Runner:
         self._timeline = Timeline(to_ns(clock.now()), self._mono_ns())
         self._stalls = Stalls()
         self._running: dict[CheckId, asyncio.Task[None]] = {}
-        self._owed: dict[CheckId, Due] = {}
+        self._line: dict[CheckId, list[Turn]] = {}
         self._all = asyncio.Semaphore(caps.total)
         self._hosts: dict[str, asyncio.Semaphore] = {}
         self._bug: BaseException | None = None
@@ -68,7 +82,7 @@ class Runner:
         now_ns = self._timeline.at(self._mono_ns())
         for check in self._plans.keys() - wanted.keys():
             self._agenda.remove(check)
-            self._owed.pop(check, None)
+            self._line.pop(check, None)
         for check, plan in wanted.items():
             before = self._plans.get(check)
             if before is None or before.every_ns != plan.every_ns:
@@ -104,43 +118,53 @@ class Runner:
         if jumped_ns is not None:
             metrics.CLOCK_JUMPS.inc()
             log.error("clock_was_set", by_s=round(jumped_ns / S, 3), reason="the schedule follows the wall clock")
-            self._owed.clear()
+            self._line.clear()
             self._agenda.jump(now_ns)
         return now_ns
 
     def _take_turn(self, due: Due) -> None:
-        """Start a probe. While the one before still runs this one waits its turn; only the latest is kept waiting."""
-        plan = self._plans[due.check]
-        if due.missed:
-            times = f"{due.missed} turn{'s' if due.missed > 1 else ''}"
-            self._skip(plan, due.first_missed_ns, "stall", f"prober stalled and missed {times}", due.missed)
-        if due.check in self._running:
-            waiting = self._owed.get(due.check)
-            if waiting is not None:
-                self._skip(plan, waiting.due_ns, "overlap", "skipped: the probe before it was still running")
-            self._owed[due.check] = due
+        """Put a turn in line. Probes of a check never overlap; of the turns that wait only the latest is taken."""
+        plan, line = self._plans[due.check], self._line.setdefault(due.check, [])
+        line[:] = [Turn(turn.due_ns, turn.said or self._skipped("overlap", OVERLAP)) for turn in line]
+        for missed in range(min(due.missed, MISSED_SAID)):
+            line.append(Turn(due.first_missed_ns + missed * plan.every_ns, self._skipped("stall", STALL)))
+        line.append(Turn(due.due_ns))
+        if due.check not in self._running:
+            self._next_turn(due.check)
+
+    def _next_turn(self, check: CheckId) -> None:
+        """Say what was skipped, and start the turn at the end of the line.
+
+        Never before the probe that runs has been said: samples of a check must leave in rising `due_at`, else the
+        evaluator takes the older one, perhaps the time-out that made us late, for late data.
+        """
+        line, plan = self._line.pop(check, []), self._plans.get(check)
+        if plan is None:
             return
-        task = asyncio.create_task(self._probe(plan, due.due_ns), name=f"probe {due.check}")
-        task.add_done_callback(self._note_bug)
-        self._running[due.check] = task
+        for turn in line:
+            if turn.said is not None:
+                self._say(plan, turn.due_ns, turn.said)
+                continue
+            task = asyncio.create_task(self._probe(plan, turn.due_ns), name=f"probe {check}")
+            task.add_done_callback(self._note_bug)
+            self._running[check] = task
+
+    @staticmethod
+    def _skipped(reason: str, words: str) -> Finding:
+        metrics.SKIPPED.labels(reason=reason).inc()
+        return unknown(PROBER_LATE, words)
 
     def _note_bug(self, task: asyncio.Task[None]) -> None:
         """What escapes a probe's own guard is a bug of this module: `run` ends with it."""
         if not task.cancelled() and task.exception() is not None:
             self._bug = task.exception()
 
-    def _skip(self, plan: Plan, due_ns: int, reason: str, words: str, turns: int = 1) -> None:
-        metrics.SKIPPED.labels(reason=reason).inc(turns)
-        self._say(plan, due_ns, unknown(PROBER_LATE, words))
-
     async def _probe(self, plan: Plan, due_ns: int) -> None:
         try:
             self._say(plan, due_ns, await self._look(plan, due_ns))
         finally:
             del self._running[plan.check]
-            owed = self._owed.pop(plan.check, None)
-            if owed is not None and plan.check in self._agenda:
-                self._take_turn(owed)
+            self._next_turn(plan.check)
 
     async def _look(self, plan: Plan, due_ns: int) -> Finding:
         limit_ns = late_limit_ns(plan.every_ns)

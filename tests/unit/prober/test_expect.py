@@ -34,7 +34,7 @@ def look_at(body: object, expected: HttpProbe, *, status: int = 200, headers: di
     return judge(Answer(status, headers or {}, raw, 0.113, PHASES), expectations_of(expected))
 
 
-def condition(path: str, op: str, value: str | float | bool | None) -> HttpProbe:
+def condition(path: str, op: str, value: object) -> HttpProbe:
     return probe(json_conditions=(JsonCondition.model_validate({"path": path, "op": op, "value": value}),))
 
 
