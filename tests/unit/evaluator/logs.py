@@ -17,7 +17,7 @@ from tests.unit.evaluator.story import MAIN, at, check, down, lasting, plan, sil
 
 EAST: Final = Location("east")
 SILENCE: Final = 0.5
-LENGTH_OF_BAD_DAYS: Final = 150
+LENGTH_OF_BAD_DAYS: Final = 60
 DELAYS_S: Final = (0.01, 0.2, 0.9)
 """With a slot of at most a second, samples reach the log within 1.9 s. That never decides whether one is missing: with
 the plan below, the deadline after k missing samples is never within 1.9 s after one that came."""

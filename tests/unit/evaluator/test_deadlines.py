@@ -50,7 +50,7 @@ def test_a_postponed_deadline_fires_once_at_its_new_time() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9), st.integers(0, 40)), max_size=25))
-@settings(max_examples=40, derandomize=True, deadline=None)
+@settings(max_examples=20, derandomize=True, deadline=None)
 def test_the_wheel_agrees_with_looking_at_everybody(moves: list[tuple[int, int, int]]) -> None:
     # given ten alarms whose deadlines are moved, both ways, while time goes on; a tenth of a second is the unit
     unit = SECOND_NS // 10
