@@ -7,7 +7,6 @@ from collections.abc import Callable
 from services.evaluator.metrics import PARTITIONS
 from services.evaluator.owner import Owner
 from services.evaluator.ports import LostPartition
-from shared.kit.errors import Transient
 from shared.kit.logging import get_logger
 from shared.kit.partitions import Membership
 from shared.values import Partition
@@ -62,9 +61,8 @@ class Driver:
         owner, task = self._owners.pop(partition)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        with contextlib.suppress(LostPartition, Transient):
-            await owner.checkpoint()
-        log.info("partition_released", partition=partition)
+        await owner.release()
+        log.debug("partition_released", partition=partition)
 
     async def stop(self) -> None:
         """Checkpoint and let go of everything, so that others go on from here at once."""

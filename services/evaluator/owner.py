@@ -5,20 +5,20 @@ ids, what may have been said already, and nothing is skipped (ADR 0001).
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from services.evaluator.domain.checkpoint import CheckpointUnreadable
 from services.evaluator.domain.engine import Partition as Engine
-from services.evaluator.domain.records import PlanApplied, Record
-from services.evaluator.domain.records import Tick as EngineTick
 from services.evaluator.domain.verdicts import Note, OpenSet, Output
 from services.evaluator.metrics import LAG_S, NOTES, RECORDS, VERDICTS
-from services.evaluator.ports import Checkpoint, Checkpoints, Log, Plans, Position, RawRecord, Speaker
+from services.evaluator.ports import Checkpoint, Checkpoints, Log, LostPartition, Plans, Position, RawRecord, Speaker
+from services.evaluator.reading import record_of
 from services.evaluator.speech import message_of
-from services.evaluator.wire import UndecodableError, decode_batch
-from shared.contracts import ConfigApplied, SampleBatch, Tick
+from services.evaluator.voice import Voice
+from shared.contracts import ConfigApplied, Tick
 from shared.kit.clock import Clock, to_ns
 from shared.kit.errors import Transient
 from shared.kit.logging import get_logger
@@ -27,8 +27,9 @@ from shared.values import Partition
 log = get_logger()
 
 HOUR_NS: Final = 3600 * 1_000_000_000
-MOST_UNSAID: Final = 1000
-"""Messages on their way to the bus before reading waits for them."""
+FIRST_WAIT_S: Final = 0.1
+LONGEST_WAIT_S: Final = 1.0
+"""Between two attempts at a log that cannot be read now."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,13 @@ class Owner:
         self._saved = Position("", 0, 0)
         self._saved_at = clock.monotonic()
         self._records = 0
-        self._unsaid: set[asyncio.Task[None]] = set()
+        self._voice = Voice(speaker)
+        self._wait_s = FIRST_WAIT_S
         self._asked: tuple[int, int] | None = None
         """The marker we appended last: revision and hour."""
 
     async def run(self) -> None:
-        """Restore and read for ever; faults of the world are waited out. Raises LostPartition."""
+        """Restore and read for ever; faults of the world are waited out. Raises LostPartition, and our own bugs."""
         is_restored = False
         while True:
             try:
@@ -95,7 +97,13 @@ class Owner:
             except Transient as error:
                 self._problem(error.reason)
                 log.warning("log_interrupted", partition=self.partition, reason=error.reason)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(self._wait_s)
+                self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
+            except LostPartition:
+                raise
+            except Exception as error:
+                self._problem(f"a bug: {error!r}")
+                raise
 
     async def _restore(self) -> None:
         for checkpoint in await self._checkpoints.load():
@@ -108,48 +116,38 @@ class Owner:
             break
         else:
             self._engine, self._position = Engine(), await self._log.where(None)
-        self._saved = self._position
-        log.info("partition_restored", partition=self.partition, sequence=self._position.sequence)
+        self._saved, self._saved_at = self._position, self._clock.monotonic()
+        log.debug("partition_restored", partition=self.partition, sequence=self._position.sequence)
 
     async def _read(self) -> None:
         quiet_since = self._clock.monotonic()
         self._position = await self._log.where(self._position)
-        async for record in self._log.read(self._position):
-            self._problem(None)
-            now = self._clock.monotonic()
-            if record is not None:
-                await self._take(record)
-                quiet_since = now
-            elif now - quiet_since >= self._pace.tick_after_s:
-                await self._tick()
-            await self._keep_configured()
-            await self._checkpoint_when_due(now)
+        async with contextlib.aclosing(self._log.read(self._position)) as records:
+            async for record in records:
+                now = self._clock.monotonic()
+                if record is not None:
+                    await self._take(record)
+                    quiet_since = now
+                elif now - quiet_since >= self._pace.tick_after_s:
+                    await self._tick()
+                if record is None or record.behind == 0:
+                    await self._keep_configured()
+                await self._checkpoint_when_due(now)
+                self._problem(None)
+                self._wait_s = FIRST_WAIT_S
 
     async def _take(self, raw: RawRecord) -> None:
-        record = await self._decode(raw)
-        outputs = self._engine.apply(record)
+        record = await record_of(raw, self.partition, self._plans, self._engine.plan)
+        # From here to the last output nothing is awaited: a cancelled owner has taken a record whole, or not at all.
+        for output in self._engine.apply(record):
+            self._say(output)
         self._position = Position(self._position.log, raw.sequence, raw.time_ns)
         self._records += 1
         RECORDS.inc()
         LAG_S.set(max(0.0, (to_ns(self._clock.now()) - raw.time_ns) / 1e9))
-        for output in outputs:
-            await self._say(output)
+        await self._voice.breathe()
 
-    async def _decode(self, raw: RawRecord) -> Record:
-        """What cannot be decoded still moves log time: the log is the same for every reader."""
-        if raw.kind == SampleBatch.ce_type:
-            try:
-                return decode_batch(raw.data, raw.time_ns)
-            except UndecodableError as error:
-                log.warning("record_undecodable", partition=self.partition, sequence=raw.sequence, error=str(error))
-                NOTES.labels(what="undecodable").inc()
-        elif raw.kind == ConfigApplied.ce_type:
-            marker = ConfigApplied.from_json(raw.data)
-            plan = await self._plans.plan(marker.digest, marker.revision, self.partition)
-            return PlanApplied(raw.time_ns, plan)
-        return EngineTick(raw.time_ns)
-
-    async def _say(self, output: Output) -> None:
+    def _say(self, output: Output) -> None:
         if isinstance(output, Note):
             NOTES.labels(what=output.what.value).inc(output.count)
             log.info("note", partition=self.partition, what=output.what, location=output.location, check=output.check)
@@ -159,23 +157,20 @@ class Owner:
             return
         if not isinstance(output, OpenSet):
             VERDICTS.labels(kind=type(output).__name__.lower()).inc()
-        task = asyncio.create_task(self._speaker.say(message))
-        self._unsaid.add(task)
-        task.add_done_callback(self._unsaid.discard)
-        if len(self._unsaid) > MOST_UNSAID:
-            await self._all_said()
-
-    async def _all_said(self) -> None:
-        while self._unsaid:
-            await asyncio.gather(*self._unsaid)
+        self._voice.begin(message)
 
     async def _tick(self) -> None:
-        plan = self._engine.plan
+        """Say that a second has passed. After a position by time there is no sequence: its instant names the tick."""
+        plan, position = self._engine.plan, self._position
         if plan is not None and plan.checks:
-            await self._speaker.say(Tick(partition=self.partition, after=max(self._position.sequence, 0)))
+            after = position.sequence if position.sequence >= 0 else position.record_ns
+            await self._speaker.say(Tick(partition=self.partition, after=after))
 
     async def _keep_configured(self) -> None:
-        """Append a marker when our revision is newer than the log's, and once an hour so that it never ages out."""
+        """Append a marker when our revision is newer than the log's, and once an hour so that it never ages out.
+
+        Only at the log's end: before it we do not know which revision the log has come to.
+        """
         wanted, plan = self._wanted(), self._engine.plan
         if wanted is None or (plan is not None and plan.revision > wanted.revision):
             return
@@ -202,6 +197,17 @@ class Owner:
         if self._position.sequence <= 0 or self._position == self._saved:
             return
         position, state = self._position, self._engine.dump()
-        await self._all_said()
+        await self._before_saving()
         await self._checkpoints.save(Checkpoint(position, state))
         self._saved, self._records = position, 0
+
+    async def _before_saving(self) -> None:
+        await self._voice.all_said()
+
+    async def release(self) -> None:
+        """Save and let go, once `run` has ended: whoever comes next goes on from here."""
+        try:
+            with contextlib.suppress(LostPartition, Transient):
+                await self.checkpoint()
+        finally:
+            self._problem(None)

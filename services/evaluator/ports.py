@@ -1,6 +1,6 @@
 """What the evaluator needs from outside, in its own words."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +29,8 @@ class RawRecord:
     kind: str | None
     """The CloudEvents type."""
     data: bytes
+    behind: int = 0
+    """How many more were stored when this one was handed over; 0: the log's end."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,11 @@ class LostPartition(Exception):  # an event rather than a mistake
 class Log(Protocol):
     """The recorded log of one partition."""
 
-    def read(self, after: Position) -> AsyncIterator[RawRecord | None]:
-        """Records after a position, in order, for ever; None each second in which nothing came. Raises Transient."""
+    def read(self, after: Position) -> AsyncGenerator[RawRecord | None, None]:
+        """Records after a position, in order, for ever; None at the log's end, about once a second.
+
+        Raises Transient.
+        """
         ...
 
     async def where(self, position: Position | None) -> Position:

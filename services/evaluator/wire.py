@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from services.evaluator.domain.records import NOTHING_READ, Samples
 from services.evaluator.domain.records import Sample as EngineSample
@@ -53,7 +53,7 @@ def decode_batch(data: bytes, log_time_ns: int) -> Samples:
     """Turn the wire's bytes into the engine's record. Raises UndecodableError."""
     try:
         batch: Any = _decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValidationError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: nested without end
         raise UndecodableError(str(error)) from error
     samples = [
         EngineSample(

@@ -1,8 +1,10 @@
 """The evaluator's words on the bus, and configuration by digest."""
 
 import asyncio
+from typing import Final
 
 from nats.js import JetStreamContext
+from pydantic import ValidationError
 
 from services.evaluator.compile import compile_plan
 from services.evaluator.domain.plan import PartitionPlan
@@ -15,6 +17,9 @@ from shared.kit.revisions import fetch_slice
 from shared.values import Partition
 
 log = get_logger()
+
+KEPT: Final = 4
+"""Slices in memory: the current one, and those that a log being caught up with may still name."""
 
 
 class BusSpeaker:
@@ -36,20 +41,33 @@ class BusSpeaker:
 
 
 class StoredPlans:
-    """Slices out of the object store, compiled once per digest, revision and partition."""
+    """Slices out of the object store; the last few are kept, since every partition asks for the same one."""
 
     def __init__(self, js: JetStreamContext) -> None:
         self._js = js
         self._slices: dict[str, EvaluatorSlice] = {}
-        self._plans: dict[tuple[str, int, Partition], PartitionPlan] = {}
+        self._fetching = asyncio.Lock()
 
     async def plan(self, digest: str, revision: int, partition: Partition) -> PartitionPlan:
-        """What a partition is judged by. Raises Transient until the object is there."""
-        key = (digest, revision, partition)
-        if key not in self._plans:
+        """What a partition is judged by.
+
+        Raises Transient until the object is there, and while this version cannot read it: the log must not be judged
+        by anything else, so that its owner waits, saying so, for a newer one to take over.
+        """
+        async with self._fetching:
             if digest not in self._slices:
-                self._slices[digest] = EvaluatorSlice.model_validate_json(
-                    await fetch_slice(self._js, "evaluator", digest)
-                )
-            self._plans[key] = compile_plan(self._slices[digest], partition, revision)
-        return self._plans[key]
+                data = await fetch_slice(self._js, "evaluator", digest)
+                self._slices[digest] = _read(data, revision)
+                for old in list(self._slices)[:-KEPT]:
+                    del self._slices[old]
+        try:
+            return compile_plan(self._slices[digest], partition, revision)
+        except ValueError as error:
+            raise Transient(f"revision {revision} cannot be evaluated: {error}") from error
+
+
+def _read(data: bytes, revision: int) -> EvaluatorSlice:
+    try:
+        return EvaluatorSlice.model_validate_json(data)
+    except ValidationError as error:
+        raise Transient(f"revision {revision} cannot be read: {error}") from error
