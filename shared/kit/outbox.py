@@ -45,9 +45,10 @@ class Outbox:
 
     async def put(self, connection: Connection, key: str, messages: Iterable[Message]) -> None:
         """Write events inside the caller's transaction. Call `wake(key)` after the commit."""
-        for message in messages:
-            headers = json.dumps(envelope(message, self._source))
-            await connection.execute(SQL["put"], key, message.on_subject, headers, message.to_json())
+        said = [(m.on_subject, json.dumps(envelope(m, self._source)), m.to_json()) for m in messages]
+        if said:
+            subjects, headers, bodies = zip(*said, strict=True)
+            await connection.execute(SQL["put"], key, subjects, headers, bodies)
 
     def wake(self, key: str) -> None:
         """After a commit: publish this key's rows now, in the background."""

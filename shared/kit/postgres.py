@@ -50,15 +50,28 @@ class Queries:
 
 
 @contextlib.asynccontextmanager
-async def pool(settings: DatabaseSettings, schema: str) -> AsyncIterator[asyncpg.Pool]:
-    """A pool whose sessions see only this service's schema, in UTC, and never wait for ever."""
+async def pool(settings: DatabaseSettings, schema: str, *rehearsed: Queries) -> AsyncIterator[asyncpg.Pool]:
+    """A pool whose sessions see only this service's schema, in UTC, and never wait for ever.
+
+    The statements of `rehearsed` are prepared in each session as it opens: the first page after a start must not be
+    the one that pays for planning them (tens of milliseconds, mostly for looking up array types).
+    """
+
+    async def rehearse(connection: Connection) -> None:
+        for queries in rehearsed:
+            for name in queries.names():
+                # `prepare` would not put the statement where `fetch` looks for it.
+                await connection._prepare(queries[name], use_cache=True)  # noqa: SLF001
+
     try:
         opened = await asyncpg.create_pool(
             settings.database_url.get_secret_value(),
-            min_size=2,
+            min_size=4,
+            init=rehearse,
             max_size=settings.pool_size,
             timeout=5,
             command_timeout=10,
+            max_cached_statement_lifetime=0,  # what was prepared at the start stays prepared
             server_settings={
                 "search_path": schema,
                 "TimeZone": "UTC",
@@ -69,6 +82,8 @@ async def pool(settings: DatabaseSettings, schema: str) -> AsyncIterator[asyncpg
         )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         raise Unusable(f"HYPERCARE_DATABASE_URL: {error}") from error
+    except asyncpg.UndefinedTableError as error:
+        raise Unusable(f"schema {schema}: {error}; run `hypercare migrate` first") from error
     except TRANSIENT as error:
         raise Transient(f"database unreachable: {error!r}") from error
     try:
