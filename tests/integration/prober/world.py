@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import httpx
@@ -89,6 +88,7 @@ class Bus:
     server: NatsServer
     client: Client
     js: JetStreamContext
+    _read: list[Record] = field(default_factory=list)
 
     async def apply(self, wanted: ProberSlice) -> None:
         """Make this the current revision."""
@@ -98,15 +98,13 @@ class Bus:
 
     async def log(self) -> list[Record]:
         """Every batch in the log, in order."""
-        records: list[Record] = []
-        for sequence in itertools.count(1):
+        while True:
             try:
-                msg = await self.js.get_msg(SAMPLES.name, sequence)
+                msg = await self.js.get_msg(SAMPLES.name, len(self._read) + 1)
             except NotFoundError:
-                return records
+                return list(self._read)
             msg_id = (msg.headers or {})["Nats-Msg-Id"]
-            records.append(Record(msg_id, msg.subject or "", SampleBatch.from_json(msg.data or b"")))
-        return records
+            self._read.append(Record(msg_id, msg.subject or "", SampleBatch.from_json(msg.data or b"")))
 
     async def members(self) -> set[str]:
         """Who has ever beaten and is not leaving."""
