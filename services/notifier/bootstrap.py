@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from services.notifier.adapters.channels.http_answers import build_client
 from services.notifier.adapters.directory import SliceDirectory
-from services.notifier.adapters.postgres import PostgresLedger
+from services.notifier.adapters.postgres import SQL, PostgresLedger
 from services.notifier.api.app import Doors, build_app
 from services.notifier.couriers import Courier
 from services.notifier.handlers import Desk, look_at_pages
@@ -27,6 +27,7 @@ from shared.kit.health import Health, serving_ops
 from shared.kit.http import bind, serving
 from shared.kit.ids import start_nonce
 from shared.kit.logging import get_logger
+from shared.kit.outbox import SQL as OUTBOX_SQL
 from shared.kit.outbox import Outbox
 from shared.kit.partitions import Beat, Membership
 from shared.kit.postgres import answers, pool
@@ -44,7 +45,7 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
     """Open everything, in the order it is needed; close it last-in-first-out."""
     clock, health, running = SystemClock(), Health(), Running()
     async with contextlib.AsyncExitStack() as stack:
-        db = await stack.enter_async_context(pool(settings, "notifier"))
+        db = await stack.enter_async_context(pool(settings, "notifier", SQL, OUTBOX_SQL))
         broker = build_broker(settings, "notifier")
         stack.push_async_callback(broker.stop)
         client = await broker.connect()
@@ -88,7 +89,8 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         running.start(members.run(), "membership")
         running.start(outbox.sweep_forever(), "outbox")
         settler = Settler(NOTIFIER_PAGES, lambda: publisher, health, clock)
-        subscribe(broker, NOTIFIER_PAGES, settler, handlers(desk))
+        for _ in range(settings.intake_at_once):  # the order of pages does not matter: a cancel leaves a tombstone
+            subscribe(broker, NOTIFIER_PAGES, settler, handlers(desk))
         running.start(_work(broker, configured, [*workers.values(), looker]), "work")
         running.on_stop += [lambda: setattr(health, "draining", True)]
         running.on_stop += [one.stop for one in (*workers.values(), looker)]

@@ -17,6 +17,10 @@ class Settings(HttpSettings, DatabaseSettings):
     """After so long a send whose worker has died is taken up by another."""
     send_deadline_s: float = Field(default=10, gt=0, le=300)
     """A send's hard end; less than half of claim_s."""
+    pool_size: int = Field(default=16, ge=2, le=64)
+    """Connections to the database: claims, settling and the outbox of many pages at once."""
+    intake_at_once: int = Field(default=4, ge=1, le=64)
+    """Requests of pages taken from the bus at the same time."""
     email_at_once: int = Field(default=20, ge=1, le=500)
     sms_at_once: int = Field(default=20, ge=1, le=500)
     chat_at_once: int = Field(default=4, ge=1, le=500)
