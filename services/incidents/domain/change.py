@@ -7,7 +7,7 @@ from typing import Any
 from services.incidents.domain.incident import HYPERCARE, Breach, Due, DueKind, Incident, Page
 from services.incidents.domain.plan import Plan
 from services.incidents.domain.timeline import Entry, seal
-from shared.contracts import IncidentEvent, Message, PageCancelled, PageKind, PageRequested, derived_id
+from shared.contracts import IncidentEvent, Message, PageCancelled, PageRequested, derived_id
 
 SILENCE = timedelta(seconds=30)
 LONGEST_SILENCE = timedelta(minutes=10)
@@ -129,8 +129,3 @@ def _requested(change: Change, page: Page) -> PageRequested:
         runbook=page.runbook,
         issue=page.issue,
     )
-
-
-def is_ringing(page: Page, incident: Incident) -> bool:
-    """A page proper of the present ack epoch that nobody has acknowledged."""
-    return page.kind is PageKind.PAGE and page.ack_epoch == incident.ack_epoch and incident.acknowledged_by is None

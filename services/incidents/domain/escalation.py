@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.incidents.domain import telling
-from services.incidents.domain.change import Change, is_ringing
+from services.incidents.domain.change import Change
 from services.incidents.domain.incident import Due, DueKind, Page
 from services.incidents.domain.plan import Plan, Policy, Step
 from shared.contracts import IncidentUpdated, PageKind, page_id
@@ -85,7 +85,7 @@ def start(change: Change, *, new_round: bool) -> Change:
 def climb(change: Change, why: str) -> Change:
     """Go to the next rung: the next step, else the first one of another round, else say that nobody is left."""
     it = change.incident
-    if it.acknowledged_by is not None or it.is_exhausted:
+    if not it.is_unanswered or it.is_exhausted:
         return change
     noted = change.note("escalated", why)
     if rung_at(change.plan, it.service, it.paging_severity, it.rung + 1):
@@ -147,7 +147,7 @@ def stop(change: Change) -> Change:
 def heard_of(change: Change, page: Page, *, is_first_receipt: bool, at: datetime) -> Change:
     """Set the clock of the next rung by what is proven of a page of this one; `at` is when it was proven."""
     it = change.incident
-    if not is_ringing(page, it) or (page.round, page.rung) != (it.round, it.rung) or it.is_exhausted:
+    if not it.is_ringing(page) or (page.round, page.rung) != (it.round, it.rung) or it.is_exhausted:
         return change
     if all(one.is_undeliverable for one in it.rung_pages):
         names = ", ".join(one.addressee.text for one in it.rung_pages)
@@ -166,7 +166,7 @@ def heard_of(change: Change, page: Page, *, is_first_receipt: bool, at: datetime
 def rung_is_due(change: Change, due: Due, stated_at: datetime | None) -> Change:
     """The wait is over. `stated_at`: the newest open set of the breaches' sources; None when there never was one."""
     it = change.incident
-    if it.acknowledged_by is not None:
+    if not it.is_unanswered:
         return change.unschedule(DueKind.RUNG)
     is_late = change.now - due.at > TOO_LATE
     if is_late and not due.awaits_open_set and (stated_at is None or stated_at < due.at):
@@ -193,7 +193,7 @@ def ask_again(change: Change, due: Due) -> Change:
     change = change.unschedule(DueKind.SILENCE, due.subject)
     if page is None or page.state is not None:
         return change
-    if page.kind is PageKind.PAGE and not is_ringing(page, change.incident):
+    if page.kind is PageKind.PAGE and not change.incident.is_ringing(page):
         return change
     if page.kind is PageKind.UPDATE and change.now - page.requested_at > STALE_UPDATE:
         return change

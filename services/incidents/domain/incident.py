@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from services.incidents.domain.stages import UNRESOLVED_STAGES
 from services.incidents.domain.watch import Watch
 from shared.contracts import Addressee, BreachKey, ClearReason, OpenBreach, PageKind, PageState, Stage
 from shared.values import CheckId, IncidentId, Location, PageId, RuleId, ServiceId, Severity
@@ -145,6 +146,11 @@ class Incident:
         return not self.open_breaches and any(breach.ended is ClearReason.CONFIG for breach in self.breaches)
 
     @property
+    def is_unanswered(self) -> bool:
+        """People are to be rung: it is not resolved, and nobody has taken it."""
+        return self.acknowledged_by is None and self.stage in UNRESOLVED_STAGES
+
+    @property
     def undeliverable(self) -> int:
         """Pages that reached nobody."""
         return sum(page.is_undeliverable for page in self.pages)
@@ -154,6 +160,10 @@ class Incident:
         """The pages of the rung we stand on."""
         here = (self.ack_epoch, self.round, self.rung)
         return tuple(p for p in self.pages if p.kind is PageKind.PAGE and (p.ack_epoch, p.round, p.rung) == here)
+
+    def is_ringing(self, page: Page) -> bool:
+        """A page proper of the present ack epoch, while people are to be rung."""
+        return page.kind is PageKind.PAGE and page.ack_epoch == self.ack_epoch and self.is_unanswered
 
     def due_of(self, kind: DueKind, subject: str = "") -> Due | None:
         """The one piece of work of this kind, if any."""

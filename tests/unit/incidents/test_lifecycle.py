@@ -108,6 +108,18 @@ async def test_cleared_before_anybody_acknowledged_cancels_the_pages() -> None:
     assert house.pages(PageKind.RESOLVED)[0].lines[0] == "Monitoring closely for 30m"
 
 
+async def test_a_receipt_that_comes_after_the_end_rings_nobody() -> None:
+    house = House()
+    await house.open()
+    await house.clear(2)
+
+    await house.hand_over_last()
+    await house.receipt(house.pages()[0], PageState.DEAD, undeliverable=True)
+    await house.pass_time(minutes(60))
+
+    assert house.rung() == ["ana"]
+
+
 async def test_a_rule_that_vanished_heals_nothing_and_keeps_ringing() -> None:
     house = House()
     await house.open()
