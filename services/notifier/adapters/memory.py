@@ -160,12 +160,12 @@ class MemoryLedger:
             if incident == kept.request.incident and epoch >= kept.request.ack_epoch
         ]
         stop = stops[0] if stops and is_suppressible(kept.request.kind) else None
-        return replace(kept, deliveries=dict(kept.deliveries), stop=stop, receipts=[], attempts=[])
+        return replace(kept, deliveries=dict(kept.deliveries), stop=stop, changed=set(), receipts=[], attempts=[])
 
     def _commit(self, book: Book) -> None:
         self.told += book.receipts
         self._attempts |= {(one.delivery, one.number): one for one in book.attempts}
-        self._books[book.page] = replace(book, receipts=[], attempts=[])
+        self._books[book.page] = replace(book, changed=set(), receipts=[], attempts=[])
 
     def _hasten(self, stop: Stop) -> None:
         for book in self._books.values():

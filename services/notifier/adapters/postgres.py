@@ -194,8 +194,9 @@ class PostgresLedger:
         """Write everything that may have changed, and the receipts beside it."""
         pages = [(book.page, book.look_at, book.undeliverable_at) for book in books]
         await connection.executemany(SQL["save_page"], pages)
-        deliveries = [_row(one) for book in books for one in book.deliveries.values()]
-        await connection.executemany(SQL["save_delivery"], deliveries)
+        deliveries = [_row(book.deliveries[one]) for book in books for one in book.changed]
+        if deliveries:
+            await connection.executemany(SQL["save_delivery"], deliveries)
         attempts = [_attempt_row(one) for book in books for one in book.attempts]
         if attempts:
             await connection.executemany(SQL["save_attempt"], attempts)

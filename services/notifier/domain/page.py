@@ -38,6 +38,7 @@ class Book:
     stop: Stop | None = None
     look_at: datetime | None = None
     undeliverable_at: datetime | None = None
+    changed: set[DeliveryId] = field(default_factory=set)
     receipts: list[PageReceipt] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
 
@@ -57,6 +58,9 @@ class Book:
     def put(self, delivery: Delivery, now: datetime) -> None:
         """Keep a delivery; a new state adds its receipt."""
         before = self.deliveries.get(delivery.id)
+        if delivery is before:
+            return
+        self.changed.add(delivery.id)
         self.deliveries[delivery.id] = delivery
         if before is None or before.state is not delivery.state:
             self.receipts.append(self._receipt(delivery, now))

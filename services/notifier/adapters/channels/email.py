@@ -3,10 +3,12 @@
 import re
 import socket
 import ssl
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP as WIRE
-from email.utils import format_datetime
+from email.charset import QP, Charset
+from email.header import Header
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
+from email.utils import format_datetime, formataddr
 from html import escape
 from typing import Final
 
@@ -25,6 +27,9 @@ from shared.kit.clock import Clock
 from shared.kit.crash_points import reached
 from shared.kit.settings import secret_value
 
+WIRE: Final = compat32.clone(linesep="\r\n")
+_READABLE: Final = Charset("utf-8")
+_READABLE.body_encoding = QP  # instead of base64, which people's filters and eyes like less
 _IMPLICIT_TLS: Final = 465
 _ENHANCED: Final = re.compile(r"^\s*([245])\.(\d{1,3})\.(\d{1,3})\b")
 _OURS: Final = frozenset({530, 534, 535, 538})
@@ -98,10 +103,10 @@ class EmailChannel:
         return None
 
     @staticmethod
-    async def _data(client: aiosmtplib.SMTP, mail: EmailMessage) -> SendResult:
+    async def _data(client: aiosmtplib.SMTP, mail: bytes) -> SendResult:
         reached("send.during")
         try:
-            answer = await client.data(mail.as_bytes(policy=WIRE))
+            answer = await client.data(mail)
         except aiosmtplib.SMTPResponseException as error:
             return judge(error.code, error.message)
         except (aiosmtplib.SMTPException, OSError) as error:
@@ -140,30 +145,47 @@ def judge(code: int, words: str, *, about_us: bool = False) -> SendResult:
     return TransientFailure(said)
 
 
-def write_mail(message: Outgoing, sender: str, date: str) -> EmailMessage:
-    """Return the mail: plain text first, the same as HTML, and headers that say what it is to programs."""
+def write_mail(message: Outgoing, sender: str, date: str) -> bytes:
+    """Return the mail as it goes over the wire: plain text, the same as HTML, and headers that programs can read.
+
+    The older half of the email package, on purpose: the newer one parses every header it is given, 3 ms a mail.
+    """
     domain = sender.rpartition("@")[2]
     thread = f"<incident.{message.incident}@{domain}>"
-    mail = EmailMessage()
-    mail["From"] = sender
-    mail["To"] = Address(display_name=" ".join(message.person_name.split()), addr_spec=message.address)
-    mail["Subject"] = headline(message)[:200]
-    mail["Date"] = date
-    mail["Message-ID"] = f"<{message.delivery}@{domain}>"
-    mail["In-Reply-To"] = thread
-    mail["References"] = thread
-    mail["Auto-Submitted"] = "auto-generated"
-    mail["X-Auto-Response-Suppress"] = "All"
+    headers = {
+        "From": sender,
+        "To": formataddr((_one_line(message.person_name), message.address)),
+        "Subject": headline(message)[:200],
+        "Date": date,
+        "Message-ID": f"<{message.delivery}@{domain}>",
+        "In-Reply-To": thread,
+        "References": thread,
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
+        "Hypercare-Page": message.page,
+        "Hypercare-Incident": message.incident_name,
+        "Hypercare-Kind": message.kind,
+        "Hypercare-Person": message.person,
+        "Hypercare-Rung": str(message.rung),
+    }
     if message.kind == "page":
-        mail["Importance"] = "high"
-    mail["Hypercare-Page"] = message.page
-    mail["Hypercare-Incident"] = message.incident_name
-    mail["Hypercare-Kind"] = message.kind
-    mail["Hypercare-Person"] = message.person
-    mail["Hypercare-Rung"] = str(message.rung)
-    mail.set_content(plain_text(message))
-    mail.add_alternative(_html(message), subtype="html")
-    return mail
+        headers["Importance"] = "high"
+    mail = MIMEMultipart("alternative")
+    for name, value in headers.items():
+        mail[name] = _header(value)  # type: ignore[assignment]  # typeshed knows only text; the package takes a Header
+    for text, kind in ((plain_text(message), "plain"), (_html(message), "html")):
+        mail.attach(MIMEText(text, kind, _READABLE))  # type: ignore[arg-type]  # typeshed knows only names of charsets
+    return mail.as_bytes(policy=WIRE)
+
+
+def _header(value: str) -> str | Header:
+    """Return a value that stays one header whatever is in it, encoded where it has to be."""
+    line = _one_line(value)
+    return line if line.isascii() else Header(line, "utf-8")
+
+
+def _one_line(value: str) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in value).split())
 
 
 def _html(message: Outgoing) -> str:
