@@ -85,6 +85,11 @@ class Owner:
         self._asked: tuple[int, int] | None = None
         """The marker we appended last: revision and hour."""
 
+    @property
+    def position(self) -> Position:
+        """How far the log has been concluded from."""
+        return self._position
+
     async def run(self) -> None:
         """Restore and read for ever; faults of the world are waited out. Raises LostPartition, and our own bugs."""
         is_restored = False
@@ -130,6 +135,7 @@ class Owner:
                     quiet_since = now
                 elif now - quiet_since >= self._pace.tick_after_s:
                     await self._tick()
+                await self._voice.breathe()
                 if record is None or record.behind == 0:
                     await self._keep_configured()
                 await self._checkpoint_when_due(now)
@@ -145,7 +151,6 @@ class Owner:
         self._records += 1
         RECORDS.inc()
         LAG_S.set(max(0.0, (to_ns(self._clock.now()) - raw.time_ns) / 1e9))
-        await self._voice.breathe()
 
     def _say(self, output: Output) -> None:
         if isinstance(output, Note):
