@@ -45,6 +45,7 @@ TICK_S = 1.0
 class Console:
     """The parts that change while it runs."""
 
+    recheck_every_s: float
     clock: SystemClock = field(default_factory=SystemClock)
     model: ReadModel = field(default_factory=ReadModel)
     views: Views = field(init=False)
@@ -53,7 +54,7 @@ class Console:
 
     def __post_init__(self) -> None:
         self.views = Views(self.model, None)
-        self.live = Live(self.model, self.clock)
+        self.live = Live(self.model, self.clock, self.recheck_every_s)
 
     async def take_config(self, pointer: Pointer, data: bytes) -> None:
         """Show what this revision watches. Raises Refused."""
@@ -106,7 +107,7 @@ class Console:
 @contextlib.asynccontextmanager
 async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
     """Start the console; it serves its page at once and fills it as the bus answers."""
-    console, running, health = Console(), Running(), Health()
+    console, running, health = Console(settings.console_recheck_s), Running(), Health()
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(connected(settings, "console"))
         publisher = Publisher(client, "/hypercare/console")
@@ -147,7 +148,7 @@ def _desk(console: Console, settings: Settings, visitors: Visitors, incidents: I
     return Desk(
         model=console.model,
         views=lambda: console.views,
-        renderer=Renderer(console.model, lambda: console.views, static),
+        renderer=Renderer(console.model, lambda: console.views, console.live, static),
         live=console.live,
         visitors=visitors,
         incidents=incidents,

@@ -14,5 +14,7 @@ class Settings(ServiceSettings, HttpSettings):
     """The address people see when a proxy changes the Host header: `https://console.example.org`."""
     console_secure_cookie: bool = False
     """Send the cookie over TLS only; set it where the console is behind TLS."""
+    console_recheck_s: float = Field(default=30.0, gt=0, le=3600)
+    """How often an open page's token is checked again."""
     neighbour_timeout_s: float = Field(default=5.0, gt=0, le=60)
     """How long an action may take before the person is told that it did not come through."""

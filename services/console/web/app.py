@@ -153,7 +153,7 @@ class _Pages:
 
     async def events(self, request: Request, visitor: Visitor) -> Response:
         """Live updates until the token is revoked."""
-        del request
+        since = request.headers.get("last-event-id") or request.query_params.get("since")
 
         async def may_stay() -> bool:
             try:
@@ -164,7 +164,7 @@ class _Pages:
         def render(part: str, now: datetime) -> str | None:
             return self._desk.renderer.part(part, visitor.who, now)
 
-        stream = self._desk.live.stream(render, may_stay)
+        stream = self._desk.live.stream(render, may_stay, since)
         return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     async def rows(self, request: Request, visitor: Visitor) -> Response:

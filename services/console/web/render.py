@@ -10,6 +10,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from services.console.live import Live
 from services.console.model import ReadModel
 from services.console.model.read_model import BREACHES, CHECKS, HEADLINE, INCIDENTS
 from services.console.web.views import Views
@@ -42,8 +43,9 @@ def read_static() -> dict[str, Static]:
 class Renderer:
     """HTML out of the read model."""
 
-    def __init__(self, model: ReadModel, views: Callable[[], Views], static: dict[str, Static]) -> None:
+    def __init__(self, model: ReadModel, views: Callable[[], Views], live: Live, static: dict[str, Static]) -> None:
         self._model = model
+        self._live = live
         self._views = views
         self._env = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
@@ -78,6 +80,7 @@ class Renderer:
             "who": who,
             "can_act": may_act(who),
             "can_override": who.role.includes(Role.MANAGER),
+            "position": self._live.position,
             "now_ms": millis(now),
             "news_ms": None if self._model.last_news_at is None else millis(self._model.last_news_at),
             "is_deaf": self._model.is_deaf,

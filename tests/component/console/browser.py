@@ -36,6 +36,7 @@ class Browser:
     writer: asyncio.StreamWriter
     _waiting: dict[int, "asyncio.Future[dict[str, Any]]"] = field(default_factory=dict)
     _count: int = 0
+    _contexts: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     """What the pages wrote to the console as errors, and exceptions of their scripts."""
 
@@ -86,6 +87,7 @@ class Browser:
         target = await self.call("Target.createTarget", url="about:blank", browserContextId=context)
         attached = await self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         tab = Tab(self, attached["sessionId"], context)
+        self._contexts.add(context)
         for domain in ("Page", "Runtime", "Log"):
             await tab.call(f"{domain}.enable")
         await tab.call(
@@ -97,6 +99,16 @@ class Browser:
             await tab.call("Emulation.setScriptExecutionDisabled", value=True)
         await tab.go(url)
         return tab
+
+    async def close(self, context: str) -> None:
+        """Drop a page with its cookies."""
+        self._contexts.discard(context)
+        await self.call("Target.disposeBrowserContext", browserContextId=context)
+
+    async def close_all(self) -> None:
+        """Drop every page."""
+        for context in list(self._contexts):
+            await self.close(context)
 
 
 @dataclass(frozen=True)
@@ -147,7 +159,7 @@ class Tab:
 
     async def close(self) -> None:
         """Drop the page with its cookies."""
-        await self.browser.call("Target.disposeBrowserContext", browserContextId=self.context)
+        await self.browser.close(self.context)
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 
 import httpx
+import pytest
 from nats.js.kv import KeyValue
 
 from shared.contracts import IncidentOpened, Stage
@@ -21,6 +22,8 @@ FOREIGN: tuple[dict[str, str], ...] = (
     {},
 )
 ACK = f"/incidents/{INCIDENT}/acknowledge"
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_every_address_asks_for_a_token(shown: Console) -> None:

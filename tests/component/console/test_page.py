@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import httpx
+import pytest
 
 from shared import contracts as c
 from shared.values import Outcome
 from tests.component.console.visiting import SAME, page_says, until, visiting
 from tests.component.console.world import INCIDENT, MAIN, RESPONDER, Console, World, console
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def row(page: str, check: str) -> str:
@@ -99,7 +102,14 @@ async def test_two_replicas_show_the_same(there: World) -> None:
 
 
 async def test_changes_arrive_by_themselves(there: World, shown: Console) -> None:
-    async with visiting(shown.url) as ana, ana.stream("GET", "/events") as events:
+    async with visiting(shown.url) as ana:
+        await page_says(ana, "No incident is open.")
+        await page_says(ana, "web-health")
+        await _watch(there, ana)
+
+
+async def _watch(there: World, ana: httpx.AsyncClient) -> None:
+    async with ana.stream("GET", "/events") as events:
         assert events.headers["content-type"].startswith("text/event-stream")
         lines = events.aiter_lines()
         await _line(lines, "event: beat")

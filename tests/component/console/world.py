@@ -9,17 +9,20 @@ from datetime import UTC, datetime, timedelta
 
 from nats.aio.client import Client
 from nats.js import JetStreamContext
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from cli.runtime.nats import bus_logins
 from services.console.bootstrap import bootstrap
 from services.console.settings import Settings
 from shared import contracts as c
 from shared.config.checks import CheckKind
 from shared.config.slice_models import Band, ConsoleCheck, ConsoleRule, ConsoleService, ConsoleSlice
 from shared.config.types import Unit
+from shared.contracts.permissions import BUS_USERS
 from shared.kit.bus import Publisher, connected, declare_all
 from shared.kit.clock import SystemClock
 from shared.kit.http import bind, problem, serving
@@ -38,7 +41,7 @@ from shared.values import (
     ServiceId,
     Severity,
 )
-from tests.fakes.embedded import NatsServer
+from tests.fakes.embedded import NatsServer, start_nats
 
 MAIN = Location("main")
 RESPONDER = "hc_ana-the-responder"
@@ -293,13 +296,27 @@ class World:
                 )  # fmt: skip
 
 
+def guarded_bus() -> NatsServer:
+    """A fresh bus with its real users: the console may do what its rights allow and no more."""
+    return start_nats(bus_logins(BUS_USERS, {user.name: _password(user.name) for user in BUS_USERS}))
+
+
+def _password(user: str) -> str:
+    return f"{user}-pw"
+
+
+def as_user(server: NatsServer, user: str) -> BusSettings:
+    """How this user reaches the bus."""
+    return BusSettings(nats_url=server.url, nats_user=user, nats_password=SecretStr(_password(user)))
+
+
 @contextlib.asynccontextmanager
 async def world(server: NatsServer) -> AsyncIterator[World]:
     """A declared bus with two tokens, and the neighbour."""
     fake = IncidentsFake()
     sock = bind("127.0.0.1", 0)
     fake.url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    async with serving(fake.app(), sock, drain_s=1), connected(BusSettings(nats_url=server.url), "test") as client:
+    async with serving(fake.app(), sock, drain_s=1), connected(as_user(server, "admin"), "test") as client:
         js = client.jetstream()
         await declare_all(js)
         publisher = Publisher(client, "/hypercare/test")
@@ -319,9 +336,9 @@ class Console:
 
 
 @contextlib.asynccontextmanager
-async def console(there: World, *, instance: str = "console-0", port: int = 0) -> AsyncIterator[Console]:
-    """The real console, as bootstrapped, on a free port (or on one of its own to come back to)."""
-    sock = bind("127.0.0.1", port)
+async def console(there: World, *, instance: str = "console-0", recheck_s: float = 30) -> AsyncIterator[Console]:
+    """The real console, as bootstrapped, on a free port."""
+    sock = bind("127.0.0.1", 0)
     free = sock.getsockname()[1]
     sock.close()
     ops = bind("127.0.0.1", 0)
@@ -329,11 +346,14 @@ async def console(there: World, *, instance: str = "console-0", port: int = 0) -
     ops.close()
     settings = Settings(
         nats_url=there.server.url,
+        nats_user="console",
+        nats_password=SecretStr(_password("console")),
         incidents_url=there.incidents.url,
         http_port=free,
         ops_port=ops_port,
         instance=instance,
         drain_s=1,
+        console_recheck_s=recheck_s,
     )
     async with bootstrap(settings) as running:
         try:

@@ -119,3 +119,21 @@ def _fill(model: ReadModel, keys: list[SeriesKey]) -> None:
         model.apply(minute(AT - timedelta(minutes=80 - number)).model_copy(update={"check": key.check}), at)
         sample = c.Sample(check=key.check, due_at=at, took_s=0.1, outcome=Outcome.OK, values={"dns": 0.1})
         model.apply(batch(sample), at)
+
+
+async def test_a_stream_begins_where_the_page_ended() -> None:
+    live = Live(ReadModel(), SystemClock())
+    live.changed({"headline"})
+    position = live.position
+    live.changed({"breaches"})  # after the page was drawn, before its stream was opened
+    frame = await until(live.stream(html, stay, position), "event: parts")
+    assert "breaches" in frame
+    assert "headline" not in frame
+    assert f"id: {live.position}\n" in frame
+    live.close()
+
+
+async def test_a_page_of_another_replica_reads_itself_again() -> None:
+    live = Live(ReadModel(), SystemClock())
+    await until(live.stream(html, stay, "other.17"), "event: refresh")
+    live.close()

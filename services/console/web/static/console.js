@@ -91,7 +91,9 @@
   async function load(details) {
     const answer = await fetch(details.dataset.src, ask);
     const html = await answer.text();
-    if (answer.ok) details.querySelector(".lazy").replaceChildren(...parse(html));
+    // The element may have been drawn anew while we asked: the one that is on the page now gets the answer.
+    const lazy = document.getElementById(details.id)?.querySelector(".lazy");
+    if (answer.ok && lazy) lazy.replaceChildren(...parse(html));
   }
 
   async function refresh() {
@@ -133,12 +135,10 @@
   }
 
   function listen() {
-    const source = new EventSource("/events");
-    let lost = false;
+    // The stream begins where the page ends; after a break the browser names the last event it saw by itself.
+    const source = new EventSource(`/events?since=${document.body.dataset.position}`);
     source.addEventListener("open", () => {
       connected = true;
-      if (lost) refresh(); // what happened meanwhile was told to nobody
-      lost = false;
       tick();
     });
     source.addEventListener("parts", (event) => parts(event.data));
@@ -153,7 +153,6 @@
     });
     source.addEventListener("error", () => {
       connected = false;
-      lost = true;
       tick();
       if (source.readyState === EventSource.CLOSED) again();
     });
