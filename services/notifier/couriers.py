@@ -69,10 +69,16 @@ class Courier:
         self._illness = Illness()
         self._in_flight: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
+        self._claiming: asyncio.Task[int] | None = None
 
     async def do_due(self, _now: datetime) -> int:
         """Claim what is due, as far as there is room, and begin to send it; returns how many were due."""
         room = await self._room()
+        # Being told to stop must not cut a claim off from its send: that would leave an `unknown` for nothing.
+        self._claiming = asyncio.create_task(self._claim_and_begin(room), name=f"claim:{self.kind}")
+        return await asyncio.shield(self._claiming)
+
+    async def _claim_and_begin(self, room: int) -> int:
         now, claimed = self._desk.clock.now(), list[_Claimed]()
         async with self._desk.ledger.due(self.kind, now, room) as guard:
             found = await guard.claim(lambda book, delivery: self._claim(book, delivery, now, claimed.append))
@@ -88,6 +94,8 @@ class Courier:
 
     async def drain(self, within_s: float) -> None:
         """Let sends in flight end; what does not end in time is left to lapse, and is `unknown` then."""
+        if self._claiming is not None:
+            await asyncio.wait([self._claiming], timeout=within_s)
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=within_s)
         for task in self._in_flight:

@@ -34,3 +34,19 @@ async def test_a_page_arrives_is_acknowledged_by_its_link_and_stops_the_next_one
         await rig.publish(second)
         await rig.until(lambda: rig.states(second.page) == ["queued", "cancelled"], "cancelled")
         assert len(sinks.received()) == 1
+
+
+async def test_a_stop_in_the_middle_of_many_pages_loses_none_and_leaves_no_unknown(rig: Rig, sinks: Sinks) -> None:
+    # given forty pages and a notifier that is stopped while it sends them
+    await rig.apply(slice_for(sinks, rig.public_url))
+    pages = [request("pat", incident=f"i{number}") for number in range(40)]
+    async with notifier(rig):
+        for page in pages:
+            await rig.publish(page)
+        await sinks.at_least(5)
+    # when another one is started
+    async with notifier(rig):
+        await rig.until(lambda: all("accepted" in rig.states(page.page) for page in pages), "all accepted", 30)
+    # then each mail is there once
+    assert sorted(mail.page or "" for mail in sinks.received()) == sorted(page.page for page in pages)
+    assert not [one for one in rig.receipts if one.state == "unknown"]
