@@ -58,7 +58,7 @@ class Installation:
 def choose_ports(ports: Ports, scale: Mapping[str, int], asked_for: Mapping[str, int]) -> None:
     """Choose every port of a run."""
     for name, usual in USUAL_PORTS.items():
-        ports.choose(name, usual=usual, asked_for=asked_for.get(name))
+        ports.choose(name, usual=usual, asked_for=asked_for.get(name), shared=True)
     ports.choose("nats", asked_for=asked_for.get("nats"))
     for service in SERVICES:
         for number in range(scale.get(service, 1)):

@@ -1,7 +1,9 @@
 """Choosing ports: the remembered one if it is free, another one if not, and never silently."""
 
+import os
 import random
 import socket
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,11 +24,29 @@ class Ports:
     remarks: list[str] = field(default_factory=list)
     """One line for each port that is not the expected one."""
 
-    def choose(self, name: str, *, usual: int | None = None, asked_for: int | None = None) -> int:
+    def choose(self, name: str, *, usual: int | None = None, asked_for: int | None = None, shared: bool = False) -> int:
         """The port for `name`: what was asked for, else the remembered, else the usual one, else any free one.
 
+        `shared`: several processes will listen on it (SO_REUSEPORT). It is held from now on: a second installation
+        that started before any of them listens would otherwise listen beside them, and get half of their requests.
         Raises Unusable when a port that was asked for is taken.
         """
+        port = self._choose(name, usual, asked_for)
+        if shared:
+            self._hold(port)
+        return port
+
+    def _hold(self, port: int) -> None:
+        """Bind it without listening, so that others find it taken and processes of ours may still share it."""
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            try:
+                sock.bind((self.host, port))
+            except OSError as error:
+                raise Unusable(f"port {port} was taken by another program this very moment; start again") from error
+            weakref.finalize(self, os.close, sock.detach())
+
+    def _choose(self, name: str, usual: int | None, asked_for: int | None) -> int:
         if asked_for is not None:
             if not self._is_free(asked_for):
                 raise Unusable(f"port {asked_for}, asked for {name}, is taken: free it, or ask for another one")

@@ -5,6 +5,7 @@ import pytest
 
 from cli.runtime.ports import RANGE, Ports
 from shared.kit.errors import Unusable
+from shared.kit.http import bind
 
 
 @pytest.fixture
@@ -49,3 +50,18 @@ def test_nothing_is_remarked_when_nobody_expected_a_port() -> None:
     ports = Ports()
     ports.choose("ops")
     assert ports.remarks == []
+
+
+def test_a_shared_port_is_taken_for_others_from_the_moment_it_is_chosen() -> None:
+    ours = Ports()
+    port = ours.choose("console", shared=True)
+    assert Ports().choose("console", usual=port) != port
+
+    replicas = [bind("127.0.0.1", port, shared=True) for _ in range(2)]
+
+    assert Ports().choose("console", usual=port) != port
+    for one in replicas:
+        one.close()
+    assert Ports({"console": port}).choose("console") != port
+    del ours
+    assert Ports({"console": port}).choose("console", shared=True) == port
