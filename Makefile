@@ -50,6 +50,10 @@ check: static  ## format, lint, types, import contracts, generated files, fast t
 test: setup  ## every test: unit, contract, integration, component
 	$(RUN)pytest -n $(WORKERS) -q $(TESTS)
 
+.PHONY: faults
+faults: setup  ## kill, freeze and lie to a whole site, twenty seeds and more; takes its time
+	$(RUN)pytest -q -x tests/faults
+
 .PHONY: format
 format: setup  ## mend format and imports
 	$(RUN)ruff format .
@@ -63,6 +67,7 @@ docs: setup  ## generate the JSON Schemas, the AsyncAPI document and the configu
 bench: setup  ## measure; results with the machine go to standard output
 	$(RUN)python -m benchmarks.engine
 	$(RUN)python -m benchmarks.prober
+	$(RUN)python -m benchmarks.page_latency
 
 .PHONY: clean
 clean:  ## remove .venv and the data folder of `make run`
