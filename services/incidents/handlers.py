@@ -116,6 +116,8 @@ class Handlers:
 
     async def _reconcile(self, work: Work, service: ServiceId, statement: OpenSet) -> None:
         now, source = self.clock.now(), statement.source
+        if statement.as_of < (await work.heard(source)).as_of:
+            return  # another replica was faster with a newer one
         mine = [breach for breach in statement.breaches if breach.service == service]
         for stated in mine:
             known = await work.breach(source, stated.key)
@@ -127,6 +129,8 @@ class Handlers:
                 await self._miss(work, verdicts.absent(known, statement.as_of)[1])
         for incident in await work.open_incidents():
             await self._move_on(work, incident, service, statement)
+        # In the same transaction: a rung that falls due right after it must not wait for the statement after this one.
+        await work.hear(source, statement.as_of, statement.at)
 
     async def _miss(self, work: Work, breach: Breach | None) -> None:
         incident = await work.incident(breach.incident) if breach and breach.incident else None

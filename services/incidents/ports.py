@@ -51,6 +51,10 @@ class Work(Protocol):
         """The source's last open set."""
         ...
 
+    async def hear(self, source: str, as_of: int, at: datetime) -> None:
+        """Remember a source's newest open set; an older one changes nothing."""
+        ...
+
     async def incident(self, incident: IncidentId) -> Incident | None:
         """One incident with all that belongs to it, locked."""
         ...

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.incidents.domain.change import Change
@@ -31,6 +31,11 @@ class _Contents:
     def copy(self) -> "_Contents":
         """Values are immutable: copying the tables is enough."""
         return _Contents(copy(self.incidents), copy(self.breaches), copy(self.entries), copy(self.heard), self.outbox)
+
+    def hear(self, source: str, as_of: int, at: datetime) -> None:
+        """Keep the newest."""
+        if as_of >= self.heard.get(source, Heard()).as_of:
+            self.heard[source] = Heard(as_of, at)
 
 
 class MemoryWork:
@@ -60,6 +65,10 @@ class MemoryWork:
     async def heard(self, source: str) -> Heard:
         """See ports.Work."""
         return self._all.heard.get(source, Heard())
+
+    async def hear(self, source: str, as_of: int, at: datetime) -> None:
+        """See ports.Work."""
+        self._all.hear(source, as_of, at)
 
     async def incident(self, incident: IncidentId) -> Incident | None:
         """See ports.Work."""
@@ -138,8 +147,7 @@ class MemoryStore:
     async def hear(self, source: str, as_of: int, at: datetime) -> None:
         """See ports.IncidentStore."""
         async with self._alone:
-            if as_of >= self._all.heard.get(source, Heard()).as_of:
-                self._all = replace(self._all, heard={**self._all.heard, source: Heard(as_of, at)})
+            self._all.hear(source, as_of, at)
 
     async def heard(self, source: str) -> Heard:
         """See ports.IncidentStore."""

@@ -51,6 +51,10 @@ class PostgresWork:
         """See ports.Work."""
         return await _heard(self._db, source)
 
+    async def hear(self, source: str, as_of: int, at: datetime) -> None:
+        """See ports.Work."""
+        await self._db.execute(SQL["hear"], source, as_of, at)
+
     async def incident(self, incident: IncidentId) -> Incident | None:
         """See ports.Work."""
         if not await self._db.fetchval(SQL["lock_incident"], incident):

@@ -247,3 +247,20 @@ async def test_an_unknown_incident_is_nothing(store: IncidentStore) -> None:
         assert await work.open_incident("web-down") is None
         assert await work.open_incidents() == []
         assert stated(1).symptom == "web-down"
+
+
+async def test_an_open_set_is_heard_in_the_transaction_that_takes_it(store: IncidentStore) -> None:
+    async def fails_after_hearing() -> None:
+        async with store.alone_in(WEB) as work:
+            await work.hear(SOURCE, 5, START)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fails_after_hearing()
+    assert await store.heard(SOURCE) == Heard()
+
+    async with store.alone_in(WEB) as work:
+        await work.hear(SOURCE, 5, START)
+        await work.hear(SOURCE, 4, START)
+        assert await work.heard(SOURCE) == Heard(5, START)
+    assert await store.heard(SOURCE) == Heard(5, START)

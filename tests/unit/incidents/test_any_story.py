@@ -81,7 +81,7 @@ MESSAGES: tuple[Deed, ...] = (_opened, _changed, _cleared, _removed, _nothing_op
 DEEDS: tuple[Deed, ...] = (*MESSAGES, _receipt, _receipt, _time, _outage, _by_hand, _by_hand)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(st.lists(st.tuples(st.sampled_from(DEEDS), st.integers(0, 1000)), min_size=5, max_size=40))
 async def test_what_must_always_hold_holds_after_every_step(story: list[tuple[Deed, int]]) -> None:
     house = House()

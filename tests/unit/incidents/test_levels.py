@@ -77,7 +77,7 @@ async def end_state(house: House) -> dict[BreachKey, Severity | None]:
     return {breach.key: breach.stated.severity if breach.stated else None for breach in breaches}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(histories(), st.data())
 async def test_any_order_and_any_doubling_end_the_same(history: list[Said], data: st.DataObject) -> None:
     orderly, shuffled = House(), House()
@@ -90,7 +90,7 @@ async def test_any_order_and_any_doubling_end_the_same(history: list[Said], data
     assert await end_state(shuffled) == await end_state(orderly)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(histories(), st.data())
 async def test_lost_messages_heal_with_the_next_open_set(history: list[Said], data: st.DataObject) -> None:
     orderly, lossy = House(), House()
