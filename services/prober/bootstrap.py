@@ -55,10 +55,10 @@ async def bootstrap(settings: Settings, clock: Clock | None = None) -> AsyncIter
         stack.callback(sock.close)
         http_port = sock.getsockname()[1]
         ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
+        web = CurlWeb(ca_file)
+        stack.callback(web.close)  # last but for the ports: libcurl waits for name look-ups that still hang
         client = await stack.enter_async_context(connected(settings, "prober"))
         await require_declared(client.jetstream())
-        web = CurlWeb(ca_file)
-        stack.callback(web.close)
         publisher = Publisher(client, SOURCE)
         await publisher.start()
         facts = {

@@ -26,6 +26,8 @@ log = get_logger()
 
 LOOK_EVERY_S: Final = 0.25
 """How long the schedule sleeps at most: clocks are compared and stalls noticed this often."""
+SHORTEST_S: Final = 0.001
+"""uvloop counts in milliseconds: a shorter sleep is none, and the loop would spin until the turn has come."""
 PROBER_LATE: Final = "prober-late"
 
 
@@ -106,7 +108,7 @@ class Runner:
                 raise self._bug
             next_ns, mono_ns = self._agenda.next_ns(), self._mono_ns()
             until_next_s = LOOK_EVERY_S if next_ns is None else (next_ns - self._timeline.at(mono_ns)) / S
-            wait_s = max(0.0, min(LOOK_EVERY_S, until_next_s))
+            wait_s = max(SHORTEST_S, min(LOOK_EVERY_S, until_next_s))
             self._stalls.sleeping(mono_ns, wait_s)
             await asyncio.sleep(wait_s)
             self._stalls.woke(self._mono_ns())

@@ -195,6 +195,7 @@ class CurlWeb:
             timeout_text=format_duration(timedelta(seconds=first.timeout_s)),
             os_errno=hop.os_errno,
             verify_result=hop.verify_result,
+            resolved=hop.times.dns > 0,
             connected=hop.times.connect > 0,
             secured=hop.times.tls > 0 or not asked.url.startswith("https:"),
             answering=bool(hop.received.header_bytes),

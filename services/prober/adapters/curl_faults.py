@@ -34,6 +34,7 @@ class Circumstances:
     timeout_text: str
     os_errno: int
     verify_result: int
+    resolved: bool
     connected: bool
     secured: bool
     """Whether TLS was established, or is not wanted."""
@@ -83,6 +84,8 @@ def fault_of(ended: Ended, seen: Circumstances, certificate: Certificate | None)
 
 
 def _unfinished(seen: Circumstances) -> str:
+    if not seen.resolved:
+        return "name not resolved"
     if not seen.connected:
         return "no connection"
     if not seen.secured:
