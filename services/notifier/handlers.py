@@ -38,7 +38,10 @@ class Desk:
 
 
 async def request_page(desk: Desk, request: PageRequested) -> None:
-    """Keep a page and start its first contact method; a page that is known changes nothing. Raises Transient."""
+    """Keep a page and start its first contact method; one that is known only gets its receipts again. Raises Transient.
+
+    It is asked for again (`issue`) by who has no receipt. Without one the next step of the policy would never be rung.
+    """
     now, due = desk.clock.now(), _Due(desk)
 
     def plan(book: Book) -> None:
@@ -46,7 +49,9 @@ async def request_page(desk: Desk, request: PageRequested) -> None:
         due.note(book)
 
     is_new = await desk.ledger.add(request, now, plan)
-    log.info("page_requested", page=request.page, incident=request.incident, is_new=is_new)
+    if not is_new and request.issue > 0:
+        await desk.ledger.change(request.page, lambda book: book.say_again(request.issue, now))
+    log.info("page_requested", page=request.page, incident=request.incident, is_new=is_new, issue=request.issue)
     due.wake()
 
 

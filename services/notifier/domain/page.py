@@ -71,6 +71,19 @@ class Book:
             self.undeliverable_at = now
             self.receipts.append(self.receipt(PageState.DEAD, now, reason=reason, is_undeliverable=True))
 
+    def say_again(self, issue: int, now: datetime) -> None:
+        """Repeat how everything stands: whoever asks again for a page that is known has not heard of it.
+
+        issue: counts their asking; part of the receipts' names, else the stream would drop them as said already.
+        """
+        said = [self._receipt(one, one.changed_at) for one in self.deliveries.values()]
+        if self.undeliverable_at is not None:
+            reason = "no contact method is left"
+            said.append(self.receipt(PageState.DEAD, self.undeliverable_at, reason=reason, is_undeliverable=True))
+        for one in said:
+            again = derived_id(PageReceipt, one.event_id, "again", issue)
+            self.receipts.append(one.model_copy(update={"event_id": again, "occurred_at": min(one.occurred_at, now)}))
+
     def receipt(
         self, state: PageState, now: datetime, *, reason: str | None = None, is_undeliverable: bool = False
     ) -> PageReceipt:

@@ -55,6 +55,24 @@ async def test_the_same_request_again_changes_nothing() -> None:
     assert len(office.sent("sms")) == 1
 
 
+async def test_a_request_that_is_asked_again_gets_its_receipts_again_under_new_names() -> None:
+    office, page = Office(), request()
+    await request_page(office.desk, page)
+    await office.run()
+    assert isinstance(office.ledger, MemoryLedger)
+    first = office.ledger.told.copy()
+
+    await request_page(office.desk, page.model_copy(update={"issue": 1}))
+    await request_page(office.desk, page.model_copy(update={"issue": 1}))
+
+    again = office.ledger.told[len(first) :]
+    assert [(one.state.value, one.channel, one.occurred_at) for one in again] == 2 * [
+        ("accepted", "sms", first[-1].occurred_at)
+    ]
+    assert len({one.event_id for one in again}) == 1
+    assert {one.event_id for one in again}.isdisjoint(one.event_id for one in first)
+
+
 async def test_a_refused_number_moves_on_to_the_next_method_at_once() -> None:
     office, page = Office(), request()
     office.told["sms"][0].script = [PermanentFailure("no such number", "recipient")]
