@@ -16,7 +16,6 @@ from services.console.adapters.bus import HISTORY, SOURCES, Hearing, StreamReade
 from services.console.adapters.incidents_api import IncidentsApi
 from services.console.live import Live
 from services.console.model import ReadModel
-from services.console.model.read_model import REFRESH
 from services.console.settings import Settings
 from services.console.web.app import Desk, console_app
 from services.console.web.render import Renderer, read_static
@@ -89,8 +88,7 @@ class Console:
 
         def caught_up() -> None:
             if not self.model.is_loaded and all(reader.is_caught_up for reader in readers):
-                self.model.is_loaded = True
-                self.live.changed({REFRESH})
+                self.live.changed(self.model.loaded())
                 log.info("replayed")
 
         readers += [StreamReader(client, source, self.take_event, self.clock.now, caught_up) for source in SOURCES]

@@ -69,6 +69,7 @@ class ReadModel:
         self.pages = Pages()
         self.is_loaded = False
         self.is_deaf = False
+        self._headline: Headline | None = None
         self.last_news_at: datetime | None = None
         self._listening_since: datetime | None = None
         self._heard: dict[tuple[Partition, Location], datetime] = {}
@@ -87,6 +88,7 @@ class ReadModel:
         self._listening_since = self._listening_since or now
         for one in self.series.values():
             self._judged(one, now)
+        self._headline = None
         return {REFRESH}
 
     def apply(self, event: Message, heard_at: datetime) -> set[str]:
@@ -106,7 +108,18 @@ class ReadModel:
                 changed = self._receipt(event)
             case _:
                 changed = set()
+        return self._noted(changed)
+
+    def _noted(self, changed: set[str]) -> set[str]:
+        """The headline counts every check: it is worked out once per change, not once per open page."""
+        if HEADLINE in changed:
+            self._headline = None
         return changed
+
+    def loaded(self) -> set[str]:
+        """All that was stored has been read."""
+        self.is_loaded, self._headline = True, None
+        return {REFRESH}
 
     def _breached(self, keys: set[BreachKey]) -> set[str]:
         rows = {SeriesKey(key.check, key.location).part for key in keys}
@@ -153,10 +166,10 @@ class ReadModel:
         self.is_deaf = is_deaf
         if is_deaf:
             self._listening_since = now
-            return changed
+            return self._noted(changed)
         for one in self.series.values():
             changed |= self._judged(one, now)
-        return changed
+        return self._noted(changed)
 
     def _judged(self, one: Series, now: datetime) -> set[str]:
         if self.shape is None or self._listening_since is None:
@@ -202,10 +215,15 @@ class ReadModel:
         return sorted(partition for partition, at in stated.items() if now - max(at, since) > SILENT_JUDGE)
 
     def headline(self, now: datetime) -> Headline:
-        """The first line of the page."""
+        """The first line of the page, as of the last change or tick."""
+        if self._headline is None:
+            self._headline = headline_of(self._counts(now))
+        return self._headline
+
+    def _counts(self, now: datetime) -> Counts:
         running = self.incidents.running()
         states = [one.state for one in self.series.values()]
-        counts = Counts(
+        return Counts(
             is_configured=self.shape is not None and bool(self.series),
             is_loaded=self.is_loaded,
             is_deaf=self.is_deaf,
@@ -221,4 +239,3 @@ class ReadModel:
             waiting=states.count(CheckState.WAITING),
             silent_judges=len(self.silent_judges(now)),
         )
-        return headline_of(counts)

@@ -13,23 +13,21 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from services.console.adapters.incidents_api import PATHS, IncidentsApi
 from services.console.live import Live
 from services.console.model import ReadModel
 from services.console.settings import Settings
+from services.console.web.headers import with_headers
 from services.console.web.render import Renderer, Static, may_act
 from services.console.web.timeline import entry_views
 from services.console.web.views import Views
 from services.console.web.visitors import Visitor, Visitors, is_from_here, let_in, let_out, safe_next, token_of
 from shared.kit.clock import Clock
 from shared.kit.errors import Refused, Transient
-from shared.kit.http import SECURITY_HEADERS
 from shared.values import IncidentId, ServiceId
 
-HEADERS: Final = {**SECURITY_HEADERS, "referrer-policy": "same-origin"}
-"""`no-referrer` would make browsers send `Origin: null` with our own forms; no address of ours holds a secret."""
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 FORM_LIMIT: Final = 20_000
 """Bytes of a form: a note has at most 4,000 characters."""
@@ -69,25 +67,7 @@ def console_app(desk: Desk) -> ASGIApp:
         Route("/static/{name}", pages.file),
     ]
     app = Starlette(routes=routes, middleware=[Middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)])
-    return _with_headers(app)
-
-
-def _with_headers(app: ASGIApp) -> ASGIApp:
-    """Put the security headers on every answer that does not say otherwise itself."""
-
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                present = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *((n.encode(), v.encode()) for n, v in HEADERS.items() if n.encode() not in present),
-                ]
-            await send(message)
-
-        await app(scope, receive, send_with_headers)
-
-    return wrapped
+    return with_headers(app)
 
 
 class _Pages:

@@ -18,7 +18,7 @@ def test_before_the_replay_nothing_is_claimed() -> None:
 
 def test_without_a_configuration_it_says_what_to_do() -> None:
     model = ReadModel()
-    model.is_loaded = True
+    model.loaded()
     said = model.headline(AT)
     assert said.title == "Nothing is watched yet"
     assert "hypercare apply" in said.details[0]

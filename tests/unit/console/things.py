@@ -29,7 +29,7 @@ def shape(*keys: SeriesKey, every_s: float = 5) -> Shape:
 
 def watching(*keys: SeriesKey, every_s: float = 5) -> ReadModel:
     model = ReadModel()
-    model.is_loaded = True
+    model.loaded()
     model.configure(shape(*keys, every_s=every_s), AT)
     return model
 
