@@ -1,9 +1,10 @@
 """The log an evaluator reads: what probers saw, plus the two control records its owner appends (ADR 0001)."""
 
+import re
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from shared.contracts.base import Message, Subject
 from shared.values import CheckId, Location, Outcome, Partition, stable_id
@@ -14,8 +15,19 @@ def utc_millis(value: datetime) -> str:
     return f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"
 
 
-WireTime = Annotated[AwareDatetime, PlainSerializer(utc_millis, when_used="json")]
+_TO_THE_SECOND: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d")
+
+
+def _no_number(value: object) -> object:
+    """Refuse what pydantic alone would take for an instant: seconds since the epoch, also in quotes, or no seconds."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _TO_THE_SECOND.match(value)):
+        return value
+    raise ValueError("must be an RFC 3339 instant with seconds and an offset: 2026-11-24T03:46:39.250Z")
+
+
+WireTime = Annotated[AwareDatetime, BeforeValidator(_no_number), PlainSerializer(utc_millis, when_used="json")]
 Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+StrictPartition = Annotated[Partition, Field(strict=True)]
 
 
 class Sample(BaseModel):
@@ -41,11 +53,11 @@ class SampleBatch(Message):
     subject: ClassVar[Subject] = Subject("hc.samples.v1.{partition}.{location}")
     ce_type: ClassVar[str] = "hypercare.samples.v1"
 
-    partition: Partition
+    partition: StrictPartition
     location: Location
     prober: str
     """The replica, with a nonce of its start: `prober-0-5f3a`."""
-    batch: int
+    batch: Annotated[int, Field(strict=True)]
     """Counts up from 1 within one start of one prober and partition; with `prober` it names the batch."""
     samples: list[Sample]
 
