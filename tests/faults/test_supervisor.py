@@ -1,0 +1,81 @@
+"""The whole machine dies in the middle of a streak and of a `for`: it breaches at the unbroken minute all the same."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.contracts import BreachOpened, SampleBatch
+from shared.contracts.incidents import IncidentEvent
+from shared.values import Outcome
+from tests.faults.checks import bus_is_settled, incident_is_sound, ledger_is_whole, outboxes_are_empty, sinks_agree
+from tests.faults.house import House, running_house, until
+from tests.faults.story import Story
+
+EVERY = timedelta(seconds=20)
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with running_house(file=Path(__file__).with_name("slow.yaml")) as house:
+        yield house
+
+
+async def failed_at(house: House, check: str, after: int, count: int) -> list[datetime]:
+    """Wait for so many failed samples of a check since a sequence of the log; returns their `due_at`."""
+
+    async def look() -> list[datetime] | None:
+        batches = [one.message for one in await house.stored("SAMPLES", after)]
+        samples = [sample for one in batches if isinstance(one, SampleBatch) for sample in one.samples]
+        bad = [one.due_at for one in samples if one.check == check and one.outcome is Outcome.FAILED]
+        return bad if len(bad) >= count else None
+
+    return await until(look, f"{count} failed samples of {check}")
+
+
+async def breaches(story: Story) -> dict[str, list[BreachOpened]]:
+    found: dict[str, list[BreachOpened]] = {}
+    for one in await story.said("BREACHES"):
+        if isinstance(one.message, BreachOpened):
+            found.setdefault(one.message.key.rule, []).append(one.message)
+    return found
+
+
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize("keep_configuration", [True, False], ids=["last-applied", "same-file"])
+async def test_killed_and_started_again_it_breaches_at_the_unbroken_minute(
+    house: House, *, keep_configuration: bool
+) -> None:
+    story = await Story.begin(house)
+    log = (await house.last("SAMPLES"))["SAMPLES"]
+    await house.switch("errors")
+    paged = await story.paged()
+    incident = await story.opened("page-down")
+    web = await failed_at(house, "web-health", log, 2)
+    db = await failed_at(house, "db-health", log, 1)
+
+    house.kill_supervisor()
+    house.start(keep_configuration=keep_configuration)
+    await house.switch("errors")  # the ERP died as well; it refused until now, and that is a failure too
+
+    await story.breached("web-down")
+    await story.breached("db-down")
+    said = await breaches(story)
+    assert {rule: len(found) for rule, found in said.items()} == {"web-down": 1, "db-down": 1, "page-down": 1}
+    assert said["web-down"][0].breach.began_at == web[0] + 3 * EVERY
+    assert said["db-down"][0].breach.began_at == db[0] + timedelta(minutes=1)
+
+    await story.press(paged)
+    await story.acknowledged()
+    events = [one.message for one in await story.said("INCIDENTS")]
+    same = {one.incident for one in events if isinstance(one, IncidentEvent) and one.symptom == "page-down"}
+    assert same == {incident.incident}
+    await story.to_response()
+    await house.switch("healthy")
+    await story.resolve_and_close()
+    await bus_is_settled(house)
+    await sinks_agree(story, await ledger_is_whole(story))
+    await incident_is_sound(story)
+    await outboxes_are_empty(house)
+    assert not await story.said("DEAD")
