@@ -3,7 +3,7 @@
 import base64
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,9 @@ from cli.system import (
     show,
     table,
 )
+
+if TYPE_CHECKING:
+    from nats.js.api import RawStreamMsg
 
 app = typer.Typer(
     name="dead",
@@ -66,25 +69,32 @@ def _pick(letters: list[dict[str, Any]], number: int) -> dict[str, Any]:
 
 
 async def _read_all(data: Path) -> list[dict[str, Any]]:
-    from nats.js import api
+    """Every letter, oldest first, one question each: a consumer would outlive an interrupted command."""
+    from nats.js.errors import NotFoundError
 
-    from shared.contracts import DeadLetter
     from shared.contracts.streams import DEAD
 
+    letters: list[dict[str, Any]] = []
     async with admin_bus(find_system(data)) as client:
         js = client.jetstream()
-        total = (await js.stream_info(DEAD.name)).state.messages
-        letters: list[dict[str, Any]] = []
-        if not total:
-            return letters
-        reader = await js.subscribe("hc.dead.v1.*.*", stream=DEAD.name, ordered_consumer=True,
-                                    config=api.ConsumerConfig(deliver_policy=api.DeliverPolicy.ALL))  # fmt: skip
-        while len(letters) < total:
-            msg = await reader.next_msg(timeout=5)
-            letter = DeadLetter.from_json(msg.data)
-            text = bytes(letter.body).decode(errors="replace")
-            letters.append({"number": msg.metadata.sequence.stream, **letter.model_dump(mode="json"), "text": text})
-        return letters
+        state = (await js.stream_info(DEAD.name)).state
+        number = state.first_seq
+        while number <= state.last_seq:
+            try:
+                found = await js.get_msg(DEAD.name, seq=number, subject=DEAD.subjects[0], next=True)
+            except NotFoundError:  # aged out since we asked
+                break
+            letters.append(_letter(found))
+            number = letters[-1]["number"] + 1
+    return letters
+
+
+def _letter(found: "RawStreamMsg") -> dict[str, Any]:
+    from shared.contracts import DeadLetter
+
+    letter = DeadLetter.from_json(found.data or b"")
+    text = bytes(letter.body).decode(errors="replace")
+    return {"number": found.seq, **letter.model_dump(mode="json"), "text": text}
 
 
 async def _publish(data: Path, letter: dict[str, Any]) -> None:

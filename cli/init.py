@@ -64,16 +64,26 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Write a small working configuration for an address."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"[\s\"'{}#,\[\]]", url):
+    host = _host_of(url)
+    if host is None:
         fail(f"URL: must be a plain http:// or https:// address (got {url!r})", EXIT_BAD_INPUT)
     if file.exists() and not force:
         fail(f"{file} exists; --force writes over it, --file names another", EXIT_BAD_INPUT)
-    service = re.sub(r"[^a-z0-9]+", "-", parts.hostname.lower()).strip("-")[:40]
+    service = re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-")[:40]
     service = service if service[:1].isalpha() else f"site-{service}"
-    file.write_text(_TEMPLATE.substitute(service=service, host=parts.hostname, url=url), encoding="utf-8")
+    file.write_text(_TEMPLATE.substitute(service=service, host=host, url=url), encoding="utf-8")
     show(
         {"file": str(file), "service": service},
         as_json=as_json,
         text=lambda: f"wrote {file}; now: set who is reached and the mail server in it, then `hypercare up -f {file}`",
     )
+
+
+def _host_of(url: str) -> str | None:
+    """The host of an address that may stand in YAML as it is; None for any other."""
+    try:
+        parts = urlsplit(url)
+        is_plain = parts.scheme in {"http", "https"} and parts.port != 0 and not re.search(r"[\s\"'{}#,\[\]]", url)
+    except ValueError:  # a port that is none
+        return None
+    return parts.hostname if is_plain else None

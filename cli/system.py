@@ -32,7 +32,8 @@ UNPROCESSABLE: Final = 422
 UNAVAILABLE: Final = 503
 NOTHING_HERE: Final = "no system found here; is `hypercare up` running? --data names its folder"
 
-Data = Annotated[Path, typer.Option("--data", help="The data folder of `hypercare up`.")]
+# readable=False: typer's own check would say less than `read_runtime` does.
+Data = Annotated[Path, typer.Option("--data", help="The data folder of `hypercare up`.", readable=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
@@ -168,19 +169,29 @@ async def admin_bus(system: System) -> "AsyncIterator[Client]":
 
     if not system.nats_url:
         fail(NOTHING_HERE, EXIT_UNREACHABLE)
-    login = {"user": system.nats_user, "password": system.nats_password} if system.nats_user else {}
+    said: list[Exception] = []
+
+    async def remember(error: Exception) -> None:
+        said.append(error)
+
+    options: dict[str, Any] = {
+        "connect_timeout": 3,
+        "allow_reconnect": False,
+        "max_reconnect_attempts": 1,  # by default the client would try the first connection for two minutes
+        "reconnect_time_wait": 0.2,
+        "error_cb": remember,
+    }
+    if system.nats_user:
+        options |= {"user": system.nats_user, "password": system.nats_password}
     try:
-        client = await nats.connect(system.nats_url, allow_reconnect=False, connect_timeout=3, error_cb=_quiet, **login)
+        client = await nats.connect(system.nats_url, **options)
     except (NatsError, OSError, TimeoutError) as error:
-        fail(f"the bus at {system.nats_url} does not answer: {str(error) or repr(error)}", EXIT_UNREACHABLE)
+        why = said[-1] if said else error
+        fail(f"the bus at {system.nats_url} does not answer: {str(why) or repr(why)}", EXIT_UNREACHABLE)
     try:
         yield client
     finally:
         await client.close()
-
-
-async def _quiet(_: Exception) -> None:
-    """Errors of a short-lived connection are raised where they matter."""
 
 
 def call(base: str, token: str, method: str, path: str, body: dict[str, object] | None = None) -> Any:

@@ -8,7 +8,7 @@ from urllib.error import URLError
 
 from cli.runtime.child import DATA_MARKER, Launch
 from cli.runtime.folder import DataFolder
-from cli.runtime.installation import ROOT
+from cli.runtime.installation import ROOT, SHARED_WITH_CHILDREN
 from cli.runtime.ports import Ports
 from cli.runtime.supervisor import ProcessSpec
 from shared.kit.settings import environment
@@ -63,8 +63,7 @@ def sinks_url(ports: Ports) -> str:
 
 def specs(folder: DataFolder, ports: Ports) -> list[ProcessSpec]:
     """How the two are started."""
-    keep = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
-    env = {name: value for name, value in environment().items() if name in keep}
+    env = {name: value for name, value in environment().items() if name in SHARED_WITH_CHILDREN}
     env |= {"PYTHONUNBUFFERED": "1", DATA_MARKER: str(folder.path)}
     chosen = {name: str(port) for name, port in ports.chosen.items()}
     erp = Launch(

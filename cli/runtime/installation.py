@@ -23,7 +23,7 @@ SERVICES: Final = ("notifier", "incidents", "evaluator", "prober", "console")
 """All are started together, in this order."""
 USUAL_PORTS: Final = {"notifier": 8800, "console": 8801, "prober": 8802, "incidents": 8803}
 SHARED_WITH_CHILDREN: Final = (
-    "PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "HYPERCARE_LOG_LEVEL",
+    "PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "HYPERCARE_LOG_LEVEL",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from cli.runtime.loglines import Dialect, Level, LogLine, read_line
@@ -19,15 +20,24 @@ class LogView:
     """Writes lines with the name of who said them.
 
     On a terminal `12:00:01 evaluator-1 | warning event key=value`, one colour a name; elsewhere one JSON object a
-    line: a service's own as it wrote it, any other wrapped. `write` should flush: somebody is reading along.
+    line: a service's own as it wrote it, any other wrapped. `write` should flush: somebody reads along. `now` (UTC)
+    dates the supervisor's own lines.
     """
 
-    def __init__(self, write: Callable[[str], object], *, is_terminal: bool, shows_all: bool = False) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        *,
+        is_terminal: bool,
+        shows_all: bool = False,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
         self._write = write
+        self._now = now
         self._is_terminal = is_terminal
         self._shows_all = shows_all
-        self.is_hushed = False
-        """On a terminal, while everything starts or stops: what services say at length is left out, not warnings."""
+        self.shown_from: Level = "debug"
+        """Children's lines below it are left out on a terminal: while all starts or stops they say a lot."""
         self._width = 12
         self._colours: dict[str, str] = {}
 
@@ -37,8 +47,10 @@ class LogView:
         line = read_line(dialect, text)
         if not line.event or any(known in text for known in _EXPECTED):
             return
-        is_quiet = dialect in _QUIET or (self.is_hushed and self._is_terminal)
-        if is_quiet and _RANK[line.level] < _RANK["warning"] and not self._shows_all:
+        least = _RANK["warning"] if dialect in _QUIET else 0
+        if self._is_terminal:
+            least = max(least, _RANK[self.shown_from])
+        if _RANK[line.level] < least and not self._shows_all:
             return
         if self._is_terminal:
             self._write_for_eyes(name, line)
@@ -49,10 +61,12 @@ class LogView:
 
     def say(self, text: str, level: Level = "info") -> None:
         """Show a line of the supervisor's own."""
+        now = self._now() if self._now else None
         if self._is_terminal:
-            self._write_for_eyes("hypercare", LogLine(text, level))
-        else:
-            self._write(json.dumps({"event": text, "level": level, "service": "supervisor"}) + "\n")
+            self._write_for_eyes("hypercare", LogLine(text, level, f"{now:%H:%M:%S}" if now else ""))
+            return
+        at = {"timestamp": now.isoformat()} if now else {}
+        self._write(json.dumps({"event": text, "level": level, "service": "supervisor", **at}) + "\n")
 
     def _write_for_eyes(self, name: str, line: LogLine) -> None:
         colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])

@@ -70,14 +70,15 @@ async def run(request: Request, afterwards: Afterwards | None = None, *, quiet: 
     try:
         home = _prepare(folder, request)
         document = _read(request, home)
-        view = LogView(_no_output if quiet else _write, is_terminal=sys.stderr.isatty())
-        view.is_hushed = True
+        view = LogView(_no_output if quiet else _write, is_terminal=sys.stderr.isatty(), now=SystemClock().now)
+        view.shown_from = "warning"
         for remark in home.ports.remarks:
             view.say(remark, "warning")
         for orphan in folder.ended_orphans:
             view.say(f"ended {orphan.name} (process {orphan.pid}), left by a run that was killed", "warning")
         starting = _Starting(home, request, document, view, afterwards)
         await supervise(starting.body, view, starting.say_processes)
+        view.say(f"stopped; everything is kept in {folder.path}")
     finally:
         folder.close()
 
@@ -187,7 +188,7 @@ class _Starting:
             command = command_for(self._home.folder.path)
             screen = Screen(document, self.addresses(), command, self._login(), with_example=self._request.example)
             print(welcome(screen), flush=True)
-            self._view.is_hushed = False
+            self._view.shown_from = "info"
             await supervisor.wait()
         else:
             await self._afterwards(site)

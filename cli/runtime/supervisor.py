@@ -95,7 +95,7 @@ async def supervise(
     def on_signal() -> None:
         if not first_at:
             first_at.append(loop.time())
-            view.is_hushed = True
+            view.shown_from = "error"
             view.say("stopping; once more kills at once")
             running.cancel()
         elif loop.time() - first_at[0] > KILL_AT_ONCE_AFTER_S:

@@ -83,7 +83,7 @@ def welcome(screen: Screen) -> str:
         lines.append(f"  Example   {where['example_url']}/health")
     lines.append(f"  API       {where['incidents_url']}/api/v1/openapi.json")
     lines += ["", "Try, in another terminal:", *_commands(screen)]
-    return "\n".join([*lines, "", "Ctrl-C stops everything. watching", ""])
+    return "\n".join([*lines, "", "watching; Ctrl-C stops everything", ""])
 
 
 def _services(document: "Document") -> list[str]:

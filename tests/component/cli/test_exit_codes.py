@@ -1,0 +1,100 @@
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.component.cli.running import ROOT, Up, hypercare, hypercare_as, python_of
+
+ASKING = (
+    ("status",),
+    ("plan", "examples/erp/demo.yaml"),
+    ("apply", "examples/erp/demo.yaml"),
+    ("migrate",),
+    ("incident", "list"),
+    ("incident", "show", "x"),
+    ("incident", "ack", "x"),
+    ("incident", "advance", "x"),
+    ("incident", "answer", "x", "0", "y"),
+    ("incident", "resolve", "x", "--summary", "y"),
+    ("page", "list"),
+    ("page", "show", "x"),
+    ("dead", "list"),
+    ("dead", "show", "1"),
+    ("dead", "replay", "1"),
+    ("token", "create", "--name", "ana"),
+    ("drill", "break", "slow"),
+    ("drill", "heal"),
+)
+NOBODY = 65534
+
+
+@pytest.mark.parametrize("command", ASKING, ids=" ".join)
+def test_where_nothing_runs_every_command_says_so_with_code_3(command: tuple[str, ...], tmp_path: Path) -> None:
+    said = hypercare(*command, "--data", tmp_path)
+    assert said.code == 3
+    assert "hypercare up" in said.err
+    assert said.out == ""
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that is bound, so that nobody else takes it, and where nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.mark.parametrize("command", [c for c in ASKING if c[0] not in {"migrate", "drill"}], ids=" ".join)
+def test_where_nobody_answers_every_command_says_so_with_code_3(
+    command: tuple[str, ...], silent_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, scheme in (("NATS", "nats"), ("INCIDENTS", "http"), ("NOTIFIER", "http")):
+        monkeypatch.setenv(f"HYPERCARE_{name}_URL", f"{scheme}://127.0.0.1:{silent_port}")
+    said = hypercare(*command, "--data", tmp_path)
+    assert said.code == 3
+    assert f"127.0.0.1:{silent_port} does not answer" in said.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(not Path(python_of(NOBODY)[0]).is_file(), reason="no Python for other users here")
+@pytest.mark.parametrize("command", [("status",), ("incident", "list"), ("up", "--example")], ids=" ".join)
+def test_a_data_folder_of_somebody_else_is_refused_by_name(system: Up, command: tuple[str, ...]) -> None:
+    said = hypercare_as([*command, "--data", system.data], user=NOBODY)
+    assert said.code == (2 if command[0] == "up" else 3)
+    assert str(system.data) in said.err
+    assert "Traceback" not in said.err
+
+
+def test_wrong_input_has_code_2(system: Up, tmp_path: Path) -> None:
+    for command in (
+        ("incident", "list", "--state", "weird", "--data", system.data),
+        ("init", "ftp://example.org", "-f", tmp_path / "x.yaml"),
+        ("init", "http://example.org:99999/", "-f", tmp_path / "x.yaml"),
+        ("drill", "break", "moody", "--data", system.data),
+        ("demo", "--kill", "console"),
+        ("nonsense",),
+        ("up", "--scale", "evaluator=none"),
+        ("up", "--scale", "teapot=2"),
+        ("up", "--port", "console"),
+        ("up", "-f", tmp_path / "nowhere.yaml", "--data", tmp_path / "data"),
+        ("up", "--data", tmp_path / "data"),
+    ):
+        said = hypercare_as(command, cwd=ROOT)
+        assert said.code == 2, (command, said)
+        assert "Traceback" not in said.err
+        assert said.err != ""
+
+
+def test_a_token_that_is_not_known_is_refused_with_code_1(system: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYPERCARE_TOKEN", "hc_made-up")
+    said = system.run("incident", "list")
+    assert (said.code, said.err) == (1, "hypercare: this token is not known\n")
+
+
+def test_a_secret_file_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYPERCARE_TOKEN_FILE", str(tmp_path / "none"))
+    said = hypercare("incident", "list", "--data", tmp_path)
+    assert said.code == 2
+    assert "HYPERCARE_TOKEN_FILE: cannot read" in said.err

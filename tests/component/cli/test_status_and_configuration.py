@@ -1,0 +1,148 @@
+import json
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.component.cli.running import DEMO, ROOT, Up, hypercare
+from tests.fakes.embedded import wait_until
+
+SERVICES = ("console", "evaluator", "incidents", "notifier", "prober")
+TEN = ROOT / "tests" / "contract" / "config" / "ten-mistakes.bad.yaml"
+
+
+def changed(folder: Path, old: str, new: str) -> Path:
+    """The demo's configuration with one thing changed."""
+    shutil.copy(DEMO.with_name("common.yaml"), folder)
+    text = (DEMO.read_text() + folder.joinpath("common.yaml").read_text()).replace("include: [common.yaml]\n", "")
+    assert old in text
+    path = folder / "changed.yaml"
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def revision_of(system: Up) -> int:
+    return int(system.run("status", "--json").json()["revision"])
+
+
+def all_are_ready(system: Up) -> bool:
+    said = system.run("status", "--json")
+    return said.code == 0 and {m["state"] for m in said.json()["members"]} == {"ready"}
+
+
+def test_status_tells_scripts_what_runs_and_where(system: Up) -> None:
+    said = system.run("status", "--json")
+
+    assert said.code == 0
+    found = said.json()
+    assert [m["service"] for m in found["members"]] == list(SERVICES)
+    pids = system.pids()
+    assert all(m["state"] == "ready" and m["pid"] == str(pids[m["instance"]]) for m in found["members"])
+    assert {m["revision"] for m in found["members"]} == {f"{found['revision']} taken"}
+    assert found["pid"] == system.process.pid
+    assert set(pids) == {"nats", "postgres", "erp", "sinks", *(f"{service}-0" for service in SERVICES)}
+    assert Path(found["token_file"]).stat().st_mode & 0o777 == 0o600
+    for name in ("console_url", "example_url", "inbox_url"):
+        assert httpx.get(found["addresses"][name], trust_env=False).status_code < 500
+
+
+def test_status_shows_addresses_that_heartbeats_can_really_be_sent_to(system: Up) -> None:
+    address = system.run("status", "--json").json()["heartbeats"]["nightly-backup"]
+
+    assert httpx.get(address, trust_env=False).status_code == 200
+    assert httpx.get(f"{address[:-4]}beef", trust_env=False).status_code == 404
+    assert address in system.run("status").out
+
+
+def test_status_is_a_screen_for_people(system: Up) -> None:
+    said = system.run("status")
+
+    assert said.code == 0
+    assert "notifier-0   ready" in said.out
+    assert system.address("console_url") in said.out
+    assert system.token() not in said.out
+
+
+def test_a_valid_configuration_is_counted(system: Up) -> None:
+    del system
+    assert "is valid: 3 services, 3 checks" in hypercare("validate", DEMO).out
+    assert hypercare("validate", DEMO, "--json").json()["people"] == 3
+    assert hypercare("validate", ROOT / "examples" / "sample.yaml").code == 0
+
+
+def test_a_plan_shows_what_would_change_and_changes_nothing(system: Up, tmp_path: Path) -> None:
+    before = revision_of(system)
+    file = changed(tmp_path, "watch: 3s", "watch: 4s")
+
+    said = system.run("plan", file)
+
+    assert said.code == 0
+    assert "workflow.resolution.watch" in said.out
+    assert system.run("plan", file, "--json").json()["changes"] != []
+    assert system.run("plan", DEMO).out.startswith("nothing would change")
+    assert revision_of(system) == before
+
+
+def test_an_applied_change_is_taken_by_every_service(system: Up, tmp_path: Path) -> None:
+    before = revision_of(system)
+    try:
+        said = system.run("apply", changed(tmp_path, "watch: 3s", "watch: 5s"), "--json")
+
+        assert said.code == 0
+        assert said.json() == {
+            "revision": before + 1,
+            "is_new": True,
+            "answers": {f"{service}/{service}-0": "taken" for service in SERVICES},
+        }
+    finally:
+        assert system.run("apply", DEMO).code == 0
+    assert "is already current" in system.run("apply", DEMO).out
+
+
+def test_ten_mistakes_are_ten_errors_and_the_running_system_stays_as_it_is(system: Up) -> None:
+    before = revision_of(system)
+
+    said = system.run("apply", TEN)
+    as_json = system.run("apply", TEN, "--json")
+
+    assert (said.code, as_json.code) == (2, 2)
+    *errors, last = said.err.splitlines()
+    assert len(errors) == len(as_json.json()["errors"]) == 10
+    assert all(error.startswith(f"{TEN}:") and error.split(":")[1].isdecimal() for error in errors)
+    assert last.endswith("nothing was changed")
+    assert "10 mistakes" in last
+    assert revision_of(system) == before
+    assert all_are_ready(system)
+
+
+def test_a_missing_secret_is_refused_by_who_needs_it_and_the_last_good_one_is_kept(system: Up, tmp_path: Path) -> None:
+    try:
+        said = system.run("apply", changed(tmp_path, "env:TWILIO_TOKEN", "env:NOT_SET_HERE"))
+
+        assert said.code == 1
+        assert "notifier/notifier-0: refused, because" in said.out
+        assert "env:NOT_SET_HERE" in said.out
+        assert "prober/prober-0: taken" in said.out
+        status = system.run("status")
+        assert status.code == 1
+        assert "notifier-0   not ready" in status.out
+        assert "notifier-0: refused it, because" in status.out
+        notifier = next(m for m in system.run("status", "--json").json()["members"] if m["service"] == "notifier")
+        assert "working by revision" in json.dumps(notifier["problems"])
+    finally:
+        assert system.run("apply", DEMO).code == 0
+    wait_until(lambda: all_are_ready(system), "all are ready again")
+
+
+def test_migrating_again_changes_nothing(system: Up) -> None:
+    assert system.run("migrate").out == "everything is up to date\n"
+    assert system.run("migrate", "--json").json() == []
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "apply"])
+def test_a_file_that_is_not_there_is_bad_input(system: Up, command: str) -> None:
+    where = () if command == "validate" else ("--data", system.data)
+    said = hypercare(command, "nowhere.yaml", *where)
+    assert said.code == 2
+    assert "nowhere.yaml" in said.err
