@@ -9,6 +9,7 @@ from services.evaluator.owner import Owner
 from services.evaluator.ports import LostPartition
 from shared.kit.logging import get_logger
 from shared.kit.partitions import Membership
+from shared.kit.service import end_tasks
 from shared.values import Partition
 
 log = get_logger()
@@ -59,8 +60,7 @@ class Driver:
 
     async def _let_go(self, partition: Partition) -> None:
         owner, task = self._owners.pop(partition)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks([task])
         await owner.release()
         log.debug("partition_released", partition=partition)
 

@@ -22,6 +22,7 @@ from shared.contracts import (
     SampleBatch,
 )
 from shared.kit.clock import from_ns
+from shared.kit.service import end_tasks
 from shared.values import Location, Outcome, Partition
 from tests.fakes.clock import FakeClock
 from tests.unit.evaluator.story import MAIN, T0, WEB, at
@@ -145,8 +146,7 @@ def wanted_of(plan: PartitionPlan) -> Wanted:
 
 async def killed(task: "asyncio.Task[None]") -> None:
     """End an owner where it stands."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await end_tasks([task])
 
 
 def marker(plan: PartitionPlan) -> ConfigApplied:

@@ -1,0 +1,50 @@
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import nats
+import pytest
+from nats.aio.client import Client
+
+from cli.runtime.nats import bus_logins
+from shared.contracts.permissions import BUS_USERS
+from shared.kit.bus import CONNECT_OPTIONS, Publisher, declare_all
+from tests.fakes.embedded import NatsServer, start_nats
+from tests.integration.evaluator.stage import Stage
+
+
+async def _quiet(error: Exception) -> None:
+    del error  # tests stop the bus on purpose
+
+
+@pytest.fixture
+def guarded() -> Iterator[NatsServer]:
+    """A bus of this test's own with the real table of users, ADMIN first so that readiness can be asked."""
+    users = tuple(sorted(BUS_USERS, key=lambda user: user.name != "admin"))
+    server = start_nats(bus_logins(users, {user.name: f"{user.name}-pw" for user in users}))
+    yield server
+    server.close()
+
+
+async def login(server: NatsServer, user: str) -> Client:
+    return await nats.connect(
+        server.url,
+        **{**CONNECT_OPTIONS, "reconnect_time_wait": 0.05},
+        user=user,
+        password=f"{user}-pw",
+        inbox_prefix=f"_INBOX.{user}",
+        error_cb=_quiet,
+    )
+
+
+@pytest.fixture
+async def stage(guarded: NatsServer, tmp_path: Path) -> AsyncIterator[Stage]:
+    admin, prober = await login(guarded, "admin"), await login(guarded, "prober")
+    js = admin.jetstream(timeout=5)
+    await declare_all(js)
+    publisher = Publisher(prober, "/hypercare/prober")
+    await publisher.start()
+    stage = Stage(guarded, admin, js, publisher, tmp_path)
+    yield stage
+    stage.end_all()
+    await admin.close()
+    await prober.close()
