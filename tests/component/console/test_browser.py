@@ -8,7 +8,7 @@ from shared.contracts.streams import TOKENS
 from shared.kit.tokens import hash_of
 from shared.values import Outcome
 from tests.component.console.browser import Browser, Tab
-from tests.component.console.world import INCIDENT, MAIN, RESPONDER, VIEWER, Console, World, console
+from tests.component.console.world import INCIDENT, MAIN, MANAGER, RESPONDER, VIEWER, Console, World, console
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
 
@@ -76,6 +76,20 @@ async def test_acknowledging_is_one_press_and_says_done(there: World, shown: Con
     await there.say(there.incident(c.IncidentAcknowledged, 2, c.Stage.ASSESSMENT, acknowledged_by="ana"))
     await tab.until("document.querySelector('.badges').innerText.includes('acknowledged by Ana Sommer')")
     await tab.until("!document.querySelector('.actions button.primary')")
+
+
+async def test_a_manager_sees_the_actions_of_the_new_stage_and_may_override_a_gate(
+    there: World, shown: Console, browser: Browser
+) -> None:
+    await an_incident(there)
+    tab = await entered(browser, shown.url, MANAGER)
+    await there.say(there.incident(c.IncidentAcknowledged, 2, c.Stage.ASSESSMENT, acknowledged_by="mira"))
+    await tab.until("document.querySelector('.actions .move button').textContent === 'Advance to Response'")
+    assert await tab.value("document.querySelector('.actions button.primary')") is None
+    await tab.value("document.querySelector('[name=override]').checked = true")
+    await tab.value("document.querySelector('.actions .move button').click()")
+    await tab.until("document.querySelector('.actions .said').innerText === 'Done.'")
+    assert there.incidents.asked[-1][1:] == (MANAGER, {"reason": "", "override": True})
 
 
 async def test_a_refused_action_is_readable_in_place(there: World, shown: Console, browser: Browser) -> None:

@@ -45,6 +45,7 @@ from tests.fakes.embedded import NatsServer, start_nats
 
 MAIN = Location("main")
 RESPONDER = "hc_ana-the-responder"
+MANAGER = "hc_mira-the-manager"
 VIEWER = "hc_a-viewer-of-the-wall"
 INCIDENT = IncidentId("019c79b5-3a2a-7c31-9b8e-5f0c2d6e7a10")
 CHECKS = {
@@ -323,6 +324,7 @@ async def world(server: NatsServer) -> AsyncIterator[World]:
         await publisher.start()
         made = World(server, client, js, publisher, fake)
         await store_token(js, RESPONDER, "ana", Role.RESPONDER, made.clock.now())
+        await store_token(js, MANAGER, "mira", Role.MANAGER, made.clock.now())
         await store_token(js, VIEWER, "wall", Role.VIEWER, made.clock.now())
         yield made
 

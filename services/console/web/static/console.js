@@ -47,7 +47,10 @@
   function isBusy(element) {
     const focus = document.activeElement;
     if (focus && element.contains(focus) && focus.matches("input, textarea")) return true;
-    return [...element.querySelectorAll("textarea, input")].some((field) => field.value !== field.defaultValue || field.checked);
+    return [...element.querySelectorAll("textarea, input")].some((field) => (
+      // A checkbox's value is not what somebody typed, and always differs from its default.
+      field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue
+    ));
   }
 
   function put(fresh, force = false) {
