@@ -48,3 +48,5 @@ async def stage(guarded: NatsServer, tmp_path: Path) -> AsyncIterator[Stage]:
     stage.end_all()
     await admin.close()
     await prober.close()
+    # Everything above was done with the users' own rights, and none of them tried to do more.
+    assert "Violation" not in guarded.log_path.read_text(encoding="utf-8", errors="replace")
