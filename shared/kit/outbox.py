@@ -31,6 +31,9 @@ SQL: Final = Queries(Path(__file__).with_name("outbox.sql"))
 SWEEP_EVERY_S: Final = 1.0
 LEFT_BEHIND_AFTER_S: Final = 2.0
 GIVE_UP_S: Final = 4.0
+AT_ONCE: Final = 4
+"""Keys being published at the same time. Each holds a connection until the bus has answered: with the bus away, more
+would take the whole pool, and with it the acknowledgements that need no bus."""
 
 
 class Outbox:
@@ -42,6 +45,7 @@ class Outbox:
         self._source = source
         self._running: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._places = asyncio.Semaphore(max(1, min(AT_ONCE, db.get_max_size() // 2)))
 
     async def put(self, connection: Connection, key: str, messages: Iterable[Message]) -> None:
         """Write events inside the caller's transaction. Call `wake(key)` after the commit."""
@@ -75,7 +79,7 @@ class Outbox:
 
         A crash between the publish and the mark publishes again under the same `Nats-Msg-Id`: stored once.
         """
-        async with transaction(self._db) as connection:
+        async with self._places, transaction(self._db) as connection:
             if not await connection.fetchval(SQL["lock_key"], key):
                 return 0  # another replica is at it; the sweeper looks again
             rows = await connection.fetch(SQL["unpublished_of"], key)

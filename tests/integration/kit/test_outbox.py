@@ -133,3 +133,26 @@ async def test_a_migration_that_fails_leaves_nothing_half_done(database: str) ->
     connection = await asyncpg.connect(database)
     assert await connection.fetchval("SELECT to_regclass('incidents.half')") is None
     await connection.close()
+
+
+async def test_an_absent_bus_leaves_the_database_to_others(declared: Bus, db: asyncpg.Pool) -> None:
+    """Every key waits for the bus; an acknowledgement needs a connection all the same, and now."""
+    outbox = Outbox(db, declared.publisher, "/test")
+    async with transaction(db) as connection:
+        for number in range(20):
+            await outbox.put(connection, f"key-{number}", [note(number)])
+    declared.server.pause()
+    try:
+        for number in range(20):
+            outbox.wake(f"key-{number}")
+        keys_held = 0
+        for _ in range(50):
+            async with asyncio.timeout(2), transaction(db) as connection:
+                keys_held = await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        assert 0 < keys_held < 8, "some keys are being published, and the pool has room left"
+    finally:
+        declared.server.resume()
+    await outbox.drain()
+    for number in range(20):
+        await outbox.flush(f"key-{number}", by="test")
+    assert sorted(await published(declared)) == list(range(20))
