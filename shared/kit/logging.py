@@ -3,9 +3,16 @@
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
+
+# Both of structlog's defaults print the local variables of every frame: secrets, resolved a moment before, among them.
+# The colourful one also takes seconds for it, during which the event loop stands still.
+_console: Final = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+_json_tracebacks: Final = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 
 _MASKED = ("password", "token", "secret", "authorization", "cookie")
 
@@ -20,7 +27,7 @@ def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping
 
 def configure_logging(service: str, instance: str, level: str = "info", fmt: str = "json") -> None:
     """Set up structlog and the standard library's logging to write one format to standard error."""
-    renderer: Any = structlog.processors.JSONRenderer() if fmt == "json" else structlog.dev.ConsoleRenderer()
+    renderer: Any = structlog.processors.JSONRenderer() if fmt == "json" else _console
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -28,7 +35,7 @@ def configure_logging(service: str, instance: str, level: str = "info", fmt: str
         _mask,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.dict_tracebacks if fmt == "json" else _same, renderer],
+        processors=[*shared, _json_tracebacks if fmt == "json" else _same, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,

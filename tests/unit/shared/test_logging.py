@@ -1,0 +1,35 @@
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from shared.kit.logging import configure_logging, get_logger
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def _break() -> None:
+    resolved = {"Authorization": "s3cret" + "-value"}
+    raise RuntimeError(f"seeded, with {len(resolved)} secret in reach")
+
+
+@pytest.mark.parametrize("fmt", ["json", "console"])
+def test_a_traceback_in_the_log_never_shows_what_variables_held(fmt: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("test", "test-0", fmt=fmt)
+    try:
+        _break()
+    except RuntimeError:
+        get_logger().exception("it_broke")
+    said = capsys.readouterr().err
+    assert "seeded, with 1 secret in reach" in said
+    assert "s3cret-value" not in said
