@@ -178,6 +178,8 @@ class Runner:
         except TimeoutError:
             metrics.SKIPPED.labels(reason="full").inc()
             return unknown(PROBER_LATE, f"no place free in time: {self.in_flight} probes in flight")
+        if finding.outcome is Outcome.UNKNOWN:  # it has a better reason already
+            return finding
         late = self._lateness(due_ns, started_ns, limit_ns)
         return replace(unknown(PROBER_LATE, late), took_s=finding.took_s) if late else finding
 
