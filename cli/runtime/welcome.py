@@ -79,7 +79,7 @@ def welcome(screen: Screen) -> str:
     lines.append(f"  Console   {screen.login}" if len(screen.login) <= WIDTH - 12 else f"  Console\n  {screen.login}")
     where = screen.addresses
     if screen.with_example:
-        lines.append(f"  Inbox     {where['inbox_url']}  what people received; press Acknowledge there")
+        lines.append(f"  Inbox     {where['inbox_url']}  what arrived; press Acknowledge there")
         lines.append(f"  Example   {where['example_url']}/health")
     lines.append(f"  API       {where['incidents_url']}/api/v1/openapi.json")
     lines += ["", "Try, in another terminal:", *_commands(screen)]

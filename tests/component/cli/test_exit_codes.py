@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.component.cli.running import ROOT, Up, hypercare, hypercare_as, python_of
+from tests.component.cli.running import Up, hypercare, hypercare_as, python_of
 
 ASKING = (
     ("status",),
@@ -67,24 +67,32 @@ def test_a_data_folder_of_somebody_else_is_refused_by_name(system: Up, command: 
     assert "Traceback" not in said.err
 
 
-def test_wrong_input_has_code_2(system: Up, tmp_path: Path) -> None:
-    for command in (
-        ("incident", "list", "--state", "weird", "--data", system.data),
-        ("init", "ftp://example.org", "-f", tmp_path / "x.yaml"),
-        ("init", "http://example.org:99999/", "-f", tmp_path / "x.yaml"),
-        ("drill", "break", "moody", "--data", system.data),
-        ("demo", "--kill", "console"),
-        ("nonsense",),
-        ("up", "--scale", "evaluator=none"),
-        ("up", "--scale", "teapot=2"),
-        ("up", "--port", "console"),
-        ("up", "-f", tmp_path / "nowhere.yaml", "--data", tmp_path / "data"),
-        ("up", "--data", tmp_path / "data"),
-    ):
-        said = hypercare_as(command, cwd=ROOT)
-        assert said.code == 2, (command, said)
-        assert "Traceback" not in said.err
-        assert said.err != ""
+WRONG = (
+    ("incident", "list", "--state", "weird"),
+    ("drill", "break", "moody"),
+    ("token", "create", "--name", "ana", "--role", "boss"),
+    ("token", "create", "--name", "two words"),
+    ("nonsense",),
+    ("demo", "--kill", "console"),
+    ("init", "ftp://example.org"),
+    ("init", "http://example.org:99999/"),
+    ("up", "--scale", "evaluator=none"),
+    ("up", "--scale", "teapot=2"),
+    ("up", "--port", "console"),
+    ("up", "-f", "nowhere.yaml"),
+    ("up",),
+)
+
+
+@pytest.mark.parametrize("command", WRONG, ids=" ".join)
+def test_wrong_input_has_code_2(
+    system: Up, command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = system.run(*command) if command[0] in {"incident", "drill", "token"} else hypercare(*command)
+    assert said.code == 2, said
+    assert said.err != ""
+    assert not (tmp_path / ".hypercare").exists()
 
 
 def test_a_token_that_is_not_known_is_refused_with_code_1(system: Up, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,17 @@ from tests.component.cli.running import STARTS_WITHIN_S, ended_at_last, hypercar
 from tests.fakes.embedded import wait_until
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """The standard library's own, without its lines on standard error."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @pytest.fixture
 def site() -> Iterator[str]:
     """A small web server that was not written for us, and the address of a page on it."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
-    server.RequestHandlerClass.log_message = lambda *_: None  # type: ignore[method-assign]  # it would write to stderr
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}/"

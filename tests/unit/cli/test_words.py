@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from cli.configuration import load_or_leave
+from cli.runtime.installation import parse_numbers
+from cli.runtime.welcome import Command, Screen, welcome
+from cli.system import clock_of, table
+from shared.kit.errors import Unusable
+
+ROOT = Path(__file__).parents[3]
+LOGIN = "http://127.0.0.1:28801/#token=hc_0123456789012345678901234567890123456789abc"
+ADDRESSES = {
+    "inbox_url": "http://127.0.0.1:28025/",
+    "example_url": "http://127.0.0.1:23001",
+    "incidents_url": "http://127.0.0.1:28803",
+}
+
+
+@pytest.mark.parametrize("with_example", [True, False])
+@pytest.mark.parametrize("file", ["erp/hypercare.yaml", "erp/demo.yaml", "sample.yaml"])
+def test_the_welcome_fits_a_small_terminal(file: str, with_example: bool) -> None:  # noqa: FBT001  # a parameter
+    document = load_or_leave(ROOT / "examples" / file)
+    text = welcome(Screen(document, ADDRESSES, Command(".venv/bin/hypercare"), LOGIN, with_example))
+
+    assert len(text.splitlines()) <= 24
+    assert max(map(len, text.splitlines())) <= 80
+    assert LOGIN in text.split()
+    assert "watching" in text.splitlines()[-1]
+
+
+def test_the_welcome_tells_commands_that_find_their_folder() -> None:
+    document = load_or_leave(ROOT / "examples" / "erp" / "demo.yaml")
+    command = Command("uv run hypercare", " --data /srv/hypercare")
+    text = welcome(Screen(document, ADDRESSES, command, LOGIN, with_example=True))
+    assert "  uv run hypercare drill break errors --data /srv/hypercare\n" in text
+
+
+def test_a_table_is_as_wide_as_its_cells() -> None:
+    assert table(("A", "B"), [("long one", "x"), ("y", "z")]) == "A         B\nlong one  x\ny         z"
+
+
+def test_an_instant_is_shown_to_the_second() -> None:
+    assert clock_of("2026-02-20T12:34:56.789012Z") == "2026-02-20 12:34:56Z"
+    assert clock_of("2026-02-20T12:34:56+00:00") == "2026-02-20 12:34:56Z"
+
+
+def test_numbers_by_name_are_read() -> None:
+    assert parse_numbers("evaluator=2, prober=3", "--scale") == {"evaluator": 2, "prober": 3}
+    assert parse_numbers(None, "--scale") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("evaluator", "--scale: 'evaluator' must be NAME=NUMBER"),
+        ("evaluator=0", "must be NAME=NUMBER"),
+        ("teapot=1", "there is no 'teapot'; what can be named is evaluator"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused_by_name(text: str, words: str) -> None:
+    with pytest.raises(Unusable) as caught:
+        parse_numbers(text, "--scale", allowed=("evaluator",))
+    assert words in str(caught.value)
