@@ -16,8 +16,8 @@ SELECT to_jsonb(i)
     || jsonb_build_object(
         'breaches', (SELECT coalesce(jsonb_agg(to_jsonb(b) ORDER BY b.changed_at, b.source, b.rule, b."check",
                                                b.location), '[]') FROM breaches b WHERE b.incident = i.id),
-        'pages', (SELECT coalesce(jsonb_agg(to_jsonb(p) ORDER BY p.requested_at, p.kind, p.ack_epoch, p.round, p.rung, p.id),
-                                  '[]') FROM pages p WHERE p.incident = i.id),
+        'pages', (SELECT coalesce(jsonb_agg(to_jsonb(p) ORDER BY p.requested_at, p.kind, p.ack_epoch, p.round,
+                                            p.rung, p.id), '[]') FROM pages p WHERE p.incident = i.id),
         'answers', (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.at, a.question), '[]')
                     FROM answers a WHERE a.incident = i.id),
         'due', (SELECT coalesce(jsonb_agg(to_jsonb(d) ORDER BY d.at, d.kind, d.subject), '[]')
