@@ -207,8 +207,9 @@ class Series:
 
         A check that is due less often than that is covered as long as its last sample is not too old.
         """
-        fed, self.fed = self.fed, 0
-        due = elapsed_ns // self.plan.interval_ns
+        fed, due = self.fed, elapsed_ns // self.plan.interval_ns
+        # Of two samples in one second of a check due every second, the early one is the next second's.
+        self.fed = min(1, max(0, fed - due))
         if due:
             return min(1.0, fed / due)
         return float(self.known_ns + self._patience_ns >= self._ledger.log_ns)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from services.evaluator.domain.plan import Aggregate
+from services.evaluator.domain.plan import SECOND_NS, Aggregate
 from services.evaluator.domain.records import PlanApplied
 from services.evaluator.domain.verdicts import Cleared, ClearReason, MinuteMeasurement, Opened, OpenSet, What
 from shared.values import Location
@@ -90,3 +90,15 @@ def test_samples_of_unknown_checks_are_counted_and_harmless() -> None:
 def test_the_open_set_shows_how_much_of_the_minute_was_seen() -> None:
     story = Story.under(plan(checks=[check(every=5)])).see(*(ok(5 * step) for step in range(1, 7))).hear(61)
     assert story.all_of(OpenSet)[-1].covered == {"shop": 0.5}
+
+
+def test_a_sample_that_comes_a_little_early_does_not_leave_a_hole_in_the_next_open_set() -> None:
+    # given a check due every second, and open sets as often
+    fast = replace(plan(checks=[check(every=1)]), restate_ns=SECOND_NS)
+    story = Story.under(fast)
+    # when samples come in pairs: one late, the next in time
+    for second in range(1, 40, 2):
+        story.take(batch(second + 0.5), batch(second + 1.02, ok(second)), batch(second + 1.05, ok(second + 1)))
+        story.take(batch(second + 1.5))
+    # then all of the time is covered once there was a sample to spare
+    assert {one.covered["shop"] for one in story.all_of(OpenSet)[5:]} == {1.0}
