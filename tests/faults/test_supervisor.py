@@ -1,6 +1,7 @@
 """The whole machine dies in the middle of a streak and of a `for`: it breaches at the unbroken minute all the same."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -9,17 +10,29 @@ import pytest
 from shared.contracts import BreachOpened, SampleBatch
 from shared.contracts.incidents import IncidentEvent
 from shared.values import Outcome
+from tests.fakes.erp import Erp, running_erp
 from tests.faults.checks import bus_is_settled, incident_is_sound, ledger_is_whole, outboxes_are_empty, sinks_agree
-from tests.faults.house import House, running_house, until
+from tests.faults.house import House, running_house, say, until
 from tests.faults.story import Story
 
 EVERY = timedelta(seconds=20)
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
-    with running_house(file=Path(__file__).with_name("slow.yaml")) as house:
+async def erp() -> AsyncIterator[Erp]:
+    """A target on another machine, as it were: it does not die with the site."""
+    async with running_erp() as erp:
+        yield erp
+
+
+@pytest.fixture
+async def house(erp: Erp, tmp_path: Path) -> AsyncIterator[House]:
+    file = tmp_path / "slow.yaml"
+    file.write_text(Path(__file__).with_name("slow.yaml").read_text().replace("${ERP_URL}", erp.url))
+    with running_house(file=file, start=False) as house:
+        await asyncio.to_thread(house.start)  # the target answers in this very loop
         yield house
+        await asyncio.to_thread(house.stop)
 
 
 async def failed_at(house: House, check: str, after: int, count: int) -> list[datetime]:
@@ -45,26 +58,30 @@ async def breaches(story: Story) -> dict[str, list[BreachOpened]]:
 @pytest.mark.timeout(500)
 @pytest.mark.parametrize("keep_configuration", [True, False], ids=["last-applied", "same-file"])
 async def test_killed_and_started_again_it_breaches_at_the_unbroken_minute(
-    house: House, *, keep_configuration: bool
+    house: House, erp: Erp, *, keep_configuration: bool
 ) -> None:
     story = await Story.begin(house)
     log = (await house.last("SAMPLES"))["SAMPLES"]
-    await house.switch("errors")
+    await erp.set_mode("errors")
     paged = await story.paged()
     incident = await story.opened("page-down")
     web = await failed_at(house, "web-health", log, 2)
     db = await failed_at(house, "db-health", log, 1)
 
-    house.kill_supervisor()
-    house.start(keep_configuration=keep_configuration)
-    await house.switch("errors")  # the ERP died as well; it refused until now, and that is a failure too
+    await asyncio.to_thread(house.kill_supervisor)
+    await asyncio.to_thread(house.start, keep_configuration=keep_configuration)
 
     await story.breached("web-down")
     await story.breached("db-down")
     said = await breaches(story)
     assert {rule: len(found) for rule, found in said.items()} == {"web-down": 1, "db-down": 1, "page-down": 1}
-    assert said["web-down"][0].breach.began_at == web[0] + 3 * EVERY
+    four = await failed_at(house, "web-health", log, 4)
+    assert four[:2] == web, "two of the four were seen before it died"
+    assert said["web-down"][0].breach.began_at == four[3]
+    assert four[3] - four[2] == EVERY, "on the same grid as before"
     assert said["db-down"][0].breach.began_at == db[0] + timedelta(minutes=1)
+    missed = (four[2] - four[1]) // EVERY - 1
+    say(f"  the fourth failure came {four[3] - four[0]} after the first; {missed} probes missed meanwhile")
 
     await story.press(paged)
     await story.acknowledged()
@@ -72,7 +89,7 @@ async def test_killed_and_started_again_it_breaches_at_the_unbroken_minute(
     same = {one.incident for one in events if isinstance(one, IncidentEvent) and one.symptom == "page-down"}
     assert same == {incident.incident}
     await story.to_response()
-    await house.switch("healthy")
+    await erp.set_mode("healthy")
     await story.resolve_and_close()
     await bus_is_settled(house)
     await sinks_agree(story, await ledger_is_whole(story))
