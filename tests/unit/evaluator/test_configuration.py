@@ -96,9 +96,9 @@ def test_a_sample_that_comes_a_little_early_does_not_leave_a_hole_in_the_next_op
     # given a check due every second, and open sets as often
     fast = replace(plan(checks=[check(every=1)]), restate_ns=SECOND_NS)
     story = Story.under(fast)
-    # when samples come in pairs: one late, the next in time
+    # when samples come in pairs, two in one second and none in the next
     for second in range(1, 40, 2):
-        story.take(batch(second + 0.5), batch(second + 1.02, ok(second)), batch(second + 1.05, ok(second + 1)))
-        story.take(batch(second + 1.5))
+        story.take(batch(second), batch(second + 0.3, ok(second - 0.7)), batch(second + 0.6, ok(second + 0.3)))
+        story.take(batch(second + 1))
     # then all of the time is covered once there was a sample to spare
     assert {one.covered["shop"] for one in story.all_of(OpenSet)[5:]} == {1.0}
