@@ -66,10 +66,18 @@ async def _rows(members: "list[Beat]", answers: "dict[tuple[str, str], Answer]")
     problems = await asyncio.gather(*(_problems(member.facts.get("ops", "")) for member in members))
     for member, found in zip(members, problems, strict=True):
         answer = answers.get((member.service, member.instance))
-        said = "-" if answer is None else f"{answer.revision} {'taken' if answer.taken else 'refused'}"
-        rows.append({"service": member.service, "instance": member.instance, "state": "not ready" if found else "ready",
-                     "problems": found, "revision": said, "because": answer.because if answer else "",
-                     **member.facts})  # fmt: skip
+        rows.append(
+            {
+                "service": member.service,
+                "instance": member.instance,
+                "state": "not ready" if found else "ready" if answer is None or answer.taken else "refused",
+                "problems": found,
+                "revision": "-" if answer is None else f"{answer.revision} {'taken' if answer.taken else 'refused'}",
+                "works_by": answer.works_by if answer else 0,
+                "because": answer.because if answer else "",
+                **member.facts,
+            }
+        )
     return rows
 
 
@@ -84,7 +92,7 @@ def _absent(instance: str) -> dict[str, Any]:
     service = instance.rpartition("-")[0]
     problems = {"heartbeat": "none: it is starting, or it died and is started again"}
     return {"service": service, "instance": instance, "state": "not running", "problems": problems,
-            "revision": "-", "because": ""}  # fmt: skip
+            "revision": "-", "works_by": 0, "because": ""}  # fmt: skip
 
 
 async def _problems(ops_url: str) -> dict[str, str]:
@@ -123,7 +131,8 @@ def _words(found: dict[str, Any]) -> str:
     for member in members:
         problems = [f"{member['instance']}: {name}: {why}" for name, why in member["problems"].items()]
         if member["revision"].endswith("refused"):
-            problems.append(f"{member['instance']}: refused it, because {member['because']}")
+            works_by = f"works by revision {member['works_by']}" if member["works_by"] else "has none to work by"
+            problems.append(f"{member['instance']}: {works_by}; refused the newest, because {member['because']}")
         lines += [typer.style(problem, fg="red") for problem in problems]
     addresses = {k: v for k, v in found.get("addresses", {}).items() if "." not in k}
     if addresses:

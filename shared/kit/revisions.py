@@ -58,6 +58,10 @@ class Answer:
     revision: int
     taken: bool
     because: str = ""
+    works_by: int = 0
+    """The revision it works by, older than `revision` when that was refused; 0 = none."""
+    digest: str = ""
+    """Of its slice of that revision: what it goes back to when it is started anew."""
 
 
 async def read_pointer(js: JetStreamContext) -> Pointer | None:
@@ -144,12 +148,12 @@ class Follower:
         self._to_say: Answer | None = None
 
     async def ready(self) -> str | None:
-        """A readiness check: a replica without a configuration is alive and not ready."""
-        if self.current is None:
-            return "no configuration taken yet; run `hypercare apply`"
-        if self._refused is not None:
-            return f"revision {self._refused} was refused; working by revision {self.current.revision}"
-        return None
+        """A readiness check: a replica without a configuration is alive and not ready.
+
+        One that refused the newest does its work by the last good one and must be reachable: acknowledge links lead
+        to it. `hypercare status` shows the refusal.
+        """
+        return "no configuration taken yet; run `hypercare apply`" if self.current is None else None
 
     async def follow_forever(self) -> None:
         """Look at the pointer twice a second."""
@@ -175,19 +179,51 @@ class Follower:
         try:
             await self._take(pointer, data)
         except Refused as refused:
-            self._refused = pointer.revision
             log.warning("config_refused", revision=pointer.revision, reason=refused.reason)
-            self._to_say = Answer(self._service, self._instance, pointer.revision, taken=False, because=refused.reason)
+            if self.current is None:
+                self.current = await self._take_last_good()
+            self._refused = pointer.revision
+            self._to_say = self._answer(pointer.revision, because=refused.reason)
             return
         self.current, self._refused = pointer, None
         CONFIG_REVISION.set(pointer.revision)
-        self._to_say = Answer(self._service, self._instance, pointer.revision, taken=True)
+        self._to_say = self._answer(pointer.revision)
         log.info("config_taken", revision=pointer.revision)
+
+    async def _take_last_good(self) -> Pointer | None:
+        """Started anew on a revision we refuse: take what we worked by before. Raises Transient."""
+        try:
+            bucket = await self._js.key_value(CONFIG.name)
+            entry = await bucket.get(self._key)
+        except KeyNotFoundError:
+            return None
+        except BUS_FAULTS as error:
+            raise Transient(f"cannot read what this replica worked by: {error!r}") from error
+        last = Answer(**json.loads(entry.value or b"{}"))
+        if not last.digest:
+            return None
+        pointer = Pointer(last.works_by, {self._service: last.digest})
+        try:
+            await self._take(pointer, await fetch_slice(self._js, self._service, last.digest))
+        except Refused:
+            return None
+        CONFIG_REVISION.set(pointer.revision)
+        log.info("config_taken", revision=pointer.revision, reason="the last good one")
+        return pointer
+
+    def _answer(self, revision: int, because: str = "") -> Answer:
+        now = self.current
+        works_by, digest = (now.revision, now.digests[self._service]) if now else (0, "")
+        return Answer(self._service, self._instance, revision, not because, because, works_by, digest)
+
+    @property
+    def _key(self) -> str:
+        return f"answers.{self._service}.{self._instance}"
 
     async def _say(self, answer: Answer) -> None:
         body: dict[str, Any] = dict(answer.__dict__)
         try:
             bucket = await self._js.key_value(CONFIG.name)
-            await bucket.put(f"answers.{self._service}.{self._instance}", json.dumps(body).encode())
+            await bucket.put(self._key, json.dumps(body).encode())
         except BUS_FAULTS as error:
             raise Transient(f"cannot answer for revision {answer.revision}: {error!r}") from error

@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "examples" / "erp" / "demo.yaml"
 STARTS_WITHIN_S = 90.0
 """About 5 s on a quiet machine; a loaded one with two cores may run several at once."""
-STOPS_WITHIN_S = 12.0
-"""The promise is 10 s: 6 for services, 2.5 for the stores. The rest is for a machine that lets Python wait."""
+STOPS_WITHIN_S = 20.0
+"""The promise is 10 s (6 for services, 2.5 for the stores), 3 s is usual; starved machines also wait for Python."""
 
 
 @dataclass(frozen=True)
