@@ -1,11 +1,18 @@
 """From batches on the bus to breaches, minutes and open sets on the bus."""
 
+import asyncio
 from datetime import timedelta
 
+from services.evaluator.adapters.bus import BusSpeaker
 from shared.config import EvaluatorSlice
-from shared.contracts import BreachCleared, BreachOpened, ClearReason
+from shared.contracts import BreachCleared, BreachOpened, ClearReason, ConfigApplied, Message, Tick
+from shared.kit.bus import Publisher
+from shared.kit.service import end_tasks
 from shared.values import Severity
+from tests.integration.evaluator.conftest import login
 from tests.integration.evaluator.stage import Stage, configuration, eventually
+from tests.unit.evaluator.owning import House
+from tests.unit.evaluator.story import check, down, plan
 
 
 async def test_failing_samples_open_a_breach_and_good_ones_clear_it(stage: Stage) -> None:
@@ -64,3 +71,38 @@ async def test_a_rule_that_vanishes_clears_its_breach_but_not_as_healed(stage: S
     cleared = (await stage.breaches())[-1]
     assert isinstance(cleared, BreachCleared)
     assert cleared.reason is ClearReason.CONFIG
+
+
+class Both:
+    """Says to the memory (control records go to its log) and verdicts also to the bus."""
+
+    def __init__(self, house: House, bus: BusSpeaker) -> None:
+        self._house = house
+        self._bus = bus
+
+    async def say(self, message: Message) -> None:
+        if not isinstance(message, Tick | ConfigApplied):
+            await self._bus.say(message)
+        await self._house.speaker.say(message)
+
+
+async def test_a_minute_is_stored_when_it_is_over_and_only_once(stage: Stage) -> None:
+    # given a log of a little more than a minute, on a clock that need not be waited for
+    house = House(plan(down(), checks=[check(every=5, timeout=2, grace=5)]))
+    client = await login(stage.server, "evaluator")
+    publisher = Publisher(client, "/hypercare/evaluator")
+    await publisher.start()
+    # when two owners conclude from it, one after the other, neither knowing of the other's checkpoint
+    for _ in range(2):
+        owner = house.owner(speaker=Both(house, BusSpeaker(publisher)), checkpoint_every_s=1000)
+        task = asyncio.create_task(owner.run())
+        await house.until(lambda: house.is_configured)
+        await house.hear(owner, seconds=40)
+        await house.read_by(owner)
+        await end_tasks([task])
+    await owner.release()
+    await client.close()
+    # then it is there, with its numbers (nothing was sent at second 0)
+    (minute,) = await stage.measurements()
+    assert (minute.service, minute.ok, minute.failed, minute.coverage) == ("shop", 11, 0, 11 / 12)
+    assert minute.series["total"].p95 == 0.1
