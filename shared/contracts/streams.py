@@ -35,7 +35,8 @@ class Consumer:
     stream: str
     service: str
     filters: tuple[str, ...]
-    ack_wait_s: int = 30
+    ack_wait_s: int = 10
+    """How long a killed replica keeps a message to itself; handlers are idempotent, so a slow one only works twice."""
     max_ack_pending: int = 256
 
 

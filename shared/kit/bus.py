@@ -227,9 +227,11 @@ async def _declare_bucket(js: JetStreamContext, bucket: Bucket, replicas: int) -
 
 
 async def _declare_consumer(js: JetStreamContext, consumer: Consumer) -> str | None:
+    known = None
     with contextlib.suppress(NotFoundError):
-        await js.consumer_info(consumer.stream, consumer.durable)
-        return None
+        known = (await js.consumer_info(consumer.stream, consumer.durable)).config
+        if (known.ack_wait, known.max_ack_pending) == (consumer.ack_wait_s, consumer.max_ack_pending):
+            return None
     await js.add_consumer(
         consumer.stream,
         api.ConsumerConfig(
@@ -243,7 +245,7 @@ async def _declare_consumer(js: JetStreamContext, consumer: Consumer) -> str | N
             max_deliver=-1,
         ),
     )
-    return f"consumer {consumer.durable} created"
+    return f"consumer {consumer.durable} {'brought up to date' if known else 'created'}"
 
 
 async def require_declared(js: JetStreamContext) -> None:

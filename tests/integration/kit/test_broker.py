@@ -155,6 +155,16 @@ async def test_publishing_twice_stores_once_and_declaring_twice_changes_nothing(
     assert await declare_all(declared.js) == []
 
 
+async def test_a_consumer_declared_by_an_older_version_is_brought_up_to_date(declared: Bus) -> None:
+    consumer = INCIDENTS_BREACHES
+    old = (await declared.js.consumer_info(consumer.stream, consumer.durable)).config
+    old.ack_wait = 99
+    await declared.js.add_consumer(consumer.stream, old)
+    assert await declare_all(declared.js) == [f"consumer {consumer.durable} brought up to date"]
+    mended = (await declared.js.consumer_info(consumer.stream, consumer.durable)).config
+    assert mended.ack_wait == consumer.ack_wait_s
+
+
 async def test_a_publish_to_no_stream_ends_with_words_and_does_not_hang(declared: Bus) -> None:
     publisher: Publisher = declared.publisher
     with pytest.raises(Transient, match="no stream answers"):
