@@ -37,7 +37,7 @@ async def login(server: NatsServer, user: str) -> Client:
 
 
 @pytest.fixture
-async def stage(guarded: NatsServer, tmp_path: Path) -> AsyncIterator[Stage]:
+async def idle_stage(guarded: NatsServer, tmp_path: Path) -> AsyncIterator[Stage]:
     admin, prober = await login(guarded, "admin"), await login(guarded, "prober")
     js = admin.jetstream(timeout=5)
     await declare_all(js)
@@ -50,3 +50,17 @@ async def stage(guarded: NatsServer, tmp_path: Path) -> AsyncIterator[Stage]:
     await prober.close()
     # Everything above was done with the users' own rights, and none of them tried to do more.
     assert "Violation" not in guarded.log_path.read_text(encoding="utf-8", errors="replace")
+
+
+@pytest.fixture
+async def stage(idle_stage: Stage) -> Stage:
+    """A stage whose evaluators are processes, started by the test."""
+    return idle_stage
+
+
+@pytest.fixture
+async def live(idle_stage: Stage) -> AsyncIterator[Stage]:
+    """A stage with one evaluator at work in this process, which waits for a configuration."""
+    async with idle_stage.running() as running:
+        yield idle_stage
+        assert not [task.get_name() for task in running.tasks if task.done()]

@@ -128,7 +128,7 @@ def all_of(word: str) -> list[str]:
 async def owned(stage: Stage, process: Process) -> int:
     """How many partitions a replica says it owns."""
     with contextlib.suppress(OSError):
-        if (answer := await stage.ask(process, "/metrics")) is not None:
+        if (answer := await stage.ask(process.popen.pid, "/metrics")) is not None:
             line = next(one for one in answer.text.splitlines() if one.startswith("hypercare_evaluator_partitions "))
             return int(float(line.split()[1]))
     return -1

@@ -15,18 +15,17 @@ from tests.unit.evaluator.owning import House
 from tests.unit.evaluator.story import check, down, plan
 
 
-async def test_failing_samples_open_a_breach_and_good_ones_clear_it(stage: Stage) -> None:
-    await stage.apply(configuration())
-    stage.start()
-    prober = stage.prober()
-    await stage.until_configured()
+async def test_failing_samples_open_a_breach_and_good_ones_clear_it(live: Stage) -> None:
+    await live.apply(configuration())
+    prober = live.prober()
+    await live.until_configured()
     await prober.ok(0, 1)
     await prober.failed(2, 3)
-    await stage.until_told("opened down")
+    await live.until_told("opened down")
     await prober.ok(4, 5)
-    await stage.until_told("cleared down")
+    await live.until_told("cleared down")
 
-    opened, cleared = (one for one in await stage.breaches() if one.key.rule == "down")
+    opened, cleared = (one for one in await live.breaches() if one.key.rule == "down")
     assert isinstance(opened, BreachOpened)
     assert (opened.source, opened.service, opened.key.text) == ("evaluator-0", "shop", "down/web/main")
     assert opened.breach.severity is Severity.CRITICAL
@@ -37,38 +36,36 @@ async def test_failing_samples_open_a_breach_and_good_ones_clear_it(stage: Stage
     assert cleared.rev > opened.rev
 
 
-async def test_the_open_set_is_stated_with_the_configuration_and_as_often_as_it_says(stage: Stage) -> None:
-    await stage.apply(configuration(restate="1s"))
-    stage.start()
+async def test_the_open_set_is_stated_with_the_configuration_and_as_often_as_it_says(live: Stage) -> None:
+    await live.apply(configuration(restate="1s"))
 
     async def is_stated() -> bool:
-        return await stage.open_set() is not None
+        return await live.open_set() is not None
 
     await eventually(is_stated, "an open set")
-    first = await stage.open_set()
+    first = await live.open_set()
     assert first is not None
     assert first.breaches == []
-    prober = stage.prober()
+    prober = live.prober()
     await prober.failed(1, 2)
 
     async def is_listed() -> bool:
-        now = await stage.open_set()
+        now = await live.open_set()
         return now is not None and now.as_of > first.as_of and [one.key.rule for one in now.breaches] == ["down"]
 
     await eventually(is_listed, "the breach in the next open set")
 
 
-async def test_a_rule_that_vanishes_clears_its_breach_but_not_as_healed(stage: Stage) -> None:
+async def test_a_rule_that_vanishes_clears_its_breach_but_not_as_healed(live: Stage) -> None:
     config = configuration()
-    await stage.apply(config)
-    stage.start()
-    await stage.until_configured()
-    await stage.prober().failed(1, 2)
-    await stage.until_told("opened down")
+    await live.apply(config)
+    await live.until_configured()
+    await live.prober().failed(1, 2)
+    await live.until_told("opened down")
     rules = {name: rule for name, rule in config.rules.items() if name != "down"}
-    await stage.apply(EvaluatorSlice(**{**dict(config), "rules": rules}))
-    await stage.until_told("cleared down")
-    cleared = (await stage.breaches())[-1]
+    await live.apply(EvaluatorSlice(**{**dict(config), "rules": rules}))
+    await live.until_told("cleared down")
+    cleared = (await live.breaches())[-1]
     assert isinstance(cleared, BreachCleared)
     assert cleared.reason is ClearReason.CONFIG
 
