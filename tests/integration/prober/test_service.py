@@ -106,20 +106,20 @@ async def _is_ready(prober: Replica) -> bool:
 
 
 async def test_a_full_buffer_drops_the_oldest_and_says_so(declared: Bus, target: Target) -> None:
-    checks = {f"good_{n}": http_check(target.url("/ok"), every_ms=50) for n in range(20)}
-    async with running_prober(declared, buffer_samples=1000) as prober:
+    checks = {f"good_{n}": http_check(target.url("/ok")) for n in range(8)}
+    async with running_prober(declared, buffer_samples=100) as prober:
         await declared.apply(slice_of(**checks))
         await until(lambda: _has(declared, "good-1", 2))
         declared.server.stop()
         async with asyncio.timeout(60):
-            while _dropped(said := (await prober.ready()).get("bus", "")) < 100:  # its own words
+            while _dropped(said := (await prober.ready()).get("bus", "")) < 40:  # its own words
                 await asyncio.sleep(0.1)
-        assert "buffering 1000 samples; " in said
+        assert "buffering 100 samples; " in said
         declared.server.start()
         await until(lambda: _is_ready(prober), limit_s=30)
     due = due_times(await declared.log(), "good-1")
     assert due == sorted(set(due))
-    gaps = [round((b - a) / 0.05) for a, b in itertools.pairwise(due)]
+    gaps = [round((b - a) / 0.2) for a, b in itertools.pairwise(due)]
     assert max(gaps) > 1
 
 
@@ -160,7 +160,7 @@ class Pinger:
         self.token = ping_token(PING_KEY, "backup")
 
     async def ping(self, path: str = "", *, token: str | None = None, method: str = "GET", body: bytes = b"") -> int:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             answer = await client.request(method, f"{self._base}/{token or self.token}{path}", content=body)
             return answer.status_code
 
@@ -196,7 +196,7 @@ async def test_an_unknown_ping_address_has_one_answer_whatever_it_is(declared: B
         await declared.apply(slice_of(backup=heartbeat_check()))
         pinger = Pinger(prober)
         await until(lambda: _takes_pings(pinger))
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             answers = [
                 await client.get(f"{prober.http}/ping/{token}")
                 for token in ("x", "0" * 32, pinger.token[:-1], pinger.token.upper(), "backup", "%F0%9F%92%A5")

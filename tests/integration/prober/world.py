@@ -120,7 +120,7 @@ class Replica:
 
     async def ready(self) -> dict[str, str]:
         """What is wrong; empty when ready."""
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             problems: dict[str, str] = (await client.get(f"{self.ops}/readyz")).json()["problems"]
             return problems
 
