@@ -5,7 +5,7 @@ from dataclasses import replace
 from services.evaluator.domain.plan import SECOND_NS, Aggregate
 from services.evaluator.domain.records import PlanApplied
 from services.evaluator.domain.verdicts import Cleared, ClearReason, MinuteMeasurement, Opened, OpenSet, What
-from shared.values import Location
+from shared.values import Location, ServiceId
 from tests.unit.evaluator.story import Story, at, batch, check, down, failed, lasting, ok, plan, silent, slow, span
 
 
@@ -101,4 +101,4 @@ def test_a_sample_that_comes_a_little_early_does_not_leave_a_hole_in_the_next_op
         story.take(batch(second), batch(second + 0.3, ok(second - 0.7)), batch(second + 0.6, ok(second + 0.3)))
         story.take(batch(second + 1))
     # then all of the time is covered once there was a sample to spare
-    assert {one.covered["shop"] for one in story.all_of(OpenSet)[5:]} == {1.0}
+    assert {one.covered[ServiceId("shop")] for one in story.all_of(OpenSet)[5:]} == {1.0}
