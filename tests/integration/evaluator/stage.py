@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ from services.evaluator.ports import RawRecord
 from services.evaluator.reading import record_of
 from services.evaluator.settings import Settings
 from services.evaluator.speech import message_of
-from shared.config import EvaluatorSlice, parse, slices
+from shared.config import EvaluatorSlice
 from shared.contracts import (
     BreachChanged,
     BreachCleared,
@@ -33,8 +33,6 @@ from shared.contracts import (
     Measurement,
     Message,
     OpenSet,
-    Sample,
-    SampleBatch,
 )
 from shared.contracts.base import MSG_ID_HEADER, type_in
 from shared.kit.bus import Publisher
@@ -42,45 +40,12 @@ from shared.kit.clock import SystemClock
 from shared.kit.revisions import Pointer, move_pointer, store_slice
 from shared.kit.service import Running, end_tasks
 from shared.kit.settings import environment
-from shared.values import CheckId, Location, Outcome, Partition
+from shared.values import Location, Partition
 from tests.fakes.embedded import NatsServer
+from tests.integration.evaluator.telling import MAIN, Prober
 
-MAIN: Final = Location("main")
-WEB: Final = CheckId("web")
 LIMIT_S: Final = 60.0
 """Generous: on a machine with ten times the work, a process alone takes 20 s to start."""
-
-CONFIG: Final = """
-version: 1
-programme: launch
-timezone: UTC
-public_url: http://127.0.0.1:8800
-locations: [main]
-services: {shop: {escalation: ops}}
-checks:
-  web: {service: shop, every: 1s, timeout: 1s, grace: %(grace)s, http: {url: http://127.0.0.1:1/}}
-rules:
-  down: {check: web, failed: {at_least: 2, of: 3}, severity: critical, clear: {ok_in_a_row: 2}}
-  down-long: {check: web, failed: {at_least: 2, of: 3}, severity: high, for: 20s}
-  slow: {check: web, mean: {of: total, over: 10s, above: {high: 500ms, medium: 200ms}}}
-people:
-  ana: {name: Ana, timezone: UTC, reach: [{email: ana@example.org}]}
-escalations:
-  ops: {default: {steps: [{notify: [ana]}]}}
-channels:
-  email: [{smtp: {host: 127.0.0.1, port: 2525, from: pager@example.org}}]
-evaluation: {partitions: %(partitions)d, prober_grace: %(prober_grace)s, restate_every: %(restate)s}
-"""
-
-
-def configuration(
-    *, partitions: int = 1, grace: str = "2m", prober_grace: str = "30s", restate: str = "1m"
-) -> EvaluatorSlice:
-    """The evaluator's slice of the document above."""
-    values = {"partitions": partitions, "grace": grace, "prober_grace": prober_grace, "restate": restate}
-    found = slices(parse(CONFIG % values, "test.yaml", {}))["evaluator"]
-    assert isinstance(found, EvaluatorSlice)
-    return found
 
 
 async def eventually(is_true: Callable[[], Awaitable[bool]], what: str, limit_s: float = LIMIT_S) -> None:
@@ -91,46 +56,6 @@ async def eventually(is_true: Callable[[], Awaitable[bool]], what: str, limit_s:
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise TimeoutError(f"{what}: not within {limit_s} s") from None
-
-
-@dataclass
-class Prober:
-    """What a prober would publish of one partition. Its samples are told in seconds after `start`."""
-
-    publisher: Publisher
-    start: datetime
-    partition: Partition
-    location: Location = MAIN
-    name: str = "prober-0-aa"
-    sent: int = 0
-
-    def sample(self, second: float, outcome: Outcome = Outcome.OK, took_s: float = 0.1, check: CheckId = WEB) -> Sample:
-        reason = None if outcome is Outcome.OK else "answered 500"
-        return Sample(
-            check=check, due_at=self.start + timedelta(seconds=second), took_s=took_s, outcome=outcome, reason=reason
-        )
-
-    async def send(self, *samples: Sample) -> int:
-        """One batch; returns its place in the log."""
-        self.sent += 1
-        batch = SampleBatch(
-            partition=self.partition,
-            location=self.location,
-            prober=self.name,
-            batch=self.sent,
-            samples=list(samples),
-        )
-        return (await self.publisher.publish(batch, give_up_s=20)).sequence
-
-    async def ok(self, *seconds: float) -> None:
-        """Good samples, each in a batch of its own."""
-        for second in seconds:
-            await self.send(self.sample(second))
-
-    async def failed(self, *seconds: float) -> None:
-        """Bad samples, each in a batch of its own."""
-        for second in seconds:
-            await self.send(self.sample(second, Outcome.FAILED, 0.25))
 
 
 @dataclass

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from shared.contracts import BreachOpened
-from tests.integration.evaluator.stage import Stage, configuration, eventually
+from tests.integration.evaluator.stage import Stage, eventually
+from tests.integration.evaluator.telling import configuration
 
 POINTS = ("publish.before", "publish.after", "checkpoint.before", "checkpoint.after")
 

@@ -10,7 +10,8 @@ from shared.contracts import ConfigApplied
 from shared.kit.bus import Publisher, declare_all
 from shared.kit.revisions import move_pointer
 from shared.values import Outcome, Partition
-from tests.integration.evaluator.stage import Stage, configuration, eventually
+from tests.integration.evaluator.stage import Stage, eventually
+from tests.integration.evaluator.telling import configuration
 
 OUTAGE_S = 3.0
 

@@ -18,7 +18,8 @@ from shared.kit.clock import SystemClock
 from shared.kit.service import end_tasks
 from shared.values import Outcome, Partition, RuleId, partition_of
 from tests.integration.evaluator.conftest import login
-from tests.integration.evaluator.stage import Process, Stage, configuration, eventually
+from tests.integration.evaluator.stage import Process, Stage, eventually
+from tests.integration.evaluator.telling import configuration
 
 HERE = Partition(0)
 

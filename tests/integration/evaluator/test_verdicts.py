@@ -10,7 +10,8 @@ from shared.kit.bus import Publisher
 from shared.kit.service import end_tasks
 from shared.values import Severity
 from tests.integration.evaluator.conftest import login
-from tests.integration.evaluator.stage import Stage, configuration, eventually
+from tests.integration.evaluator.stage import Stage, eventually
+from tests.integration.evaluator.telling import configuration
 from tests.unit.evaluator.owning import House
 from tests.unit.evaluator.story import check, down, plan
 
