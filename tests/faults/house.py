@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -23,6 +24,9 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from cli.runtime.example import DEMO_CONFIGURATION
+from cli.runtime.example import USUAL_PORTS as EXAMPLE_PORTS
+from cli.runtime.installation import USUAL_PORTS
+from cli.runtime.ports import Ports
 from shared.contracts import BY_TYPE, Message
 from shared.contracts.base import type_in
 from shared.kit.settings import environment
@@ -70,7 +74,22 @@ class House:
         return self.folder / "site.log"
 
     def start(self, *, keep_configuration: bool = False) -> None:
-        """Start it on what its folder holds and wait until every service is ready."""
+        """Start it on what its folder holds and wait until every service is ready.
+
+        On ports of its own from the first start on, not the usual ones, which another site may take while this one is
+        down. One start at a time on a machine: a port is free until its program listens.
+        """
+        with (Path(tempfile.gettempdir()) / "hc-faults.lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (self.data / "ports.json").exists():
+                ports = Ports()
+                for name in (*USUAL_PORTS, *EXAMPLE_PORTS, "erp_admin", "nats"):
+                    ports.choose(name)
+                self.data.mkdir(mode=0o711, exist_ok=True)
+                (self.data / "ports.json").write_text(json.dumps(ports.chosen), encoding="utf-8")
+            self._start(keep_configuration=keep_configuration)
+
+    def _start(self, *, keep_configuration: bool) -> None:
         (self.folder / "faults.json").unlink(missing_ok=True)
         wanted = {
             "file": None if keep_configuration else str(self.file),

@@ -79,7 +79,10 @@ async def test_killed_and_started_again_it_breaches_at_the_unbroken_minute(
     assert four[:2] == web, "two of the four were seen before it died"
     assert said["web-down"][0].breach.began_at == four[3]
     assert four[3] - four[2] == EVERY, "on the same grid as before"
-    assert said["db-down"][0].breach.began_at == db[0] + timedelta(minutes=1)
+    minute_over = db[0] + timedelta(minutes=1)
+    firing = next(at for at in await failed_at(house, "db-health", log, 4) if at >= minute_over)
+    assert said["db-down"][0].breach.began_at == db[0], "true since the first failure, before it died"
+    assert said["db-down"][0].occurred_at - firing < EVERY, "said as soon as anybody could know that it held"
     missed = (four[2] - four[1]) // EVERY - 1
     say(f"  the fourth failure came {four[3] - four[0]} after the first; {missed} probes missed meanwhile")
 
