@@ -64,7 +64,13 @@ class Ports:
         return port
 
     def _is_free(self, port: int) -> bool:
-        return port not in self.chosen.values() and is_free(port, self.host)
+        if port in self.chosen.values() or not is_free(port, self.host):
+            return False
+        reservation = reserve(port)
+        if reservation is None:
+            return False
+        weakref.finalize(self, os.close, reservation)
+        return True
 
     def _any_free(self) -> int:
         for port in random.sample(RANGE, 200):
@@ -84,3 +90,20 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         except OSError:
             return False
     return True
+
+
+def reserve(port: int) -> int | None:
+    """Keep others who ask here from choosing this port; None when somebody has done so already.
+
+    Between our choice and our child's `bind` lie seconds in which another `hypercare up` would find the port free too.
+    What is returned is a descriptor: the reservation lasts until it is closed or we die. On Linux only (a name in the
+    abstract namespace, which belongs to the same network as the port); elsewhere everything is reserved for everybody.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    if sys.platform == "linux":
+        try:
+            sock.bind(f"\0hypercare-port-{port}")
+        except OSError:
+            sock.close()
+            return None
+    return sock.detach()

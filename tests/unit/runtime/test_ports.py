@@ -1,4 +1,5 @@
 import socket
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -22,9 +23,9 @@ def test_a_free_usual_port_is_used() -> None:
 
 
 def test_the_port_of_the_last_run_goes_before_the_usual_one() -> None:
-    first, second = Ports(), Ports()
-    kept = first.choose("console")
-    assert Ports({"console": kept}).choose("console", usual=second.choose("other")) == kept
+    other = Ports()
+    kept = Ports().choose("console")
+    assert Ports({"console": kept}).choose("console", usual=other.choose("other")) == kept
 
 
 def test_a_taken_port_is_replaced_by_a_free_one_and_that_is_said(taken: int) -> None:
@@ -65,3 +66,13 @@ def test_a_shared_port_is_taken_for_others_from_the_moment_it_is_chosen() -> Non
     assert Ports({"console": port}).choose("console") != port
     del ours
     assert Ports({"console": port}).choose("console", shared=True) == port
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no reservations elsewhere")
+def test_of_two_who_start_at_once_only_one_gets_a_port_that_is_still_free() -> None:
+    first, second = Ports(), Ports()
+    port = first.choose("console")
+    assert second.choose("console", usual=port) != port
+    assert second.remarks == [f"console: port {port} is taken, using {second.chosen['console']} instead"]
+    del first
+    assert Ports().choose("console", usual=port) == port
