@@ -3,6 +3,7 @@
 import os
 import random
 import socket
+import sys
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
