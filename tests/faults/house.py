@@ -87,6 +87,7 @@ class House:
                     ports.choose(name)
                 self.data.mkdir(mode=0o711, exist_ok=True)
                 (self.data / "ports.json").write_text(json.dumps(ports.chosen), encoding="utf-8")
+                del ports  # it holds what it chose
             self._start(keep_configuration=keep_configuration)
 
     def _start(self, *, keep_configuration: bool) -> None:
