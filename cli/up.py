@@ -39,6 +39,8 @@ def request_of(file: Path | None, data: Path, scale: str | None, port: str | Non
         ports = parse_numbers(port, "--port", allowed=(*USUAL_PORTS, "nats"))
     except Unusable as error:
         fail(str(error), EXIT_BAD_INPUT)
+    if file is not None and not file.is_file():
+        fail(f"{file}: no such file; `hypercare init URL` writes a small one", EXIT_BAD_INPUT)
     if file is None and not has_configuration(data):
         file = CONFIGURATION if example else DEFAULT_FILE
         if not file.is_file():

@@ -131,8 +131,6 @@ def _read(request: Request, home: Installation) -> "Document | None":
         file = Path((home.folder.path / CONFIGURED).read_text(encoding="utf-8"))  # it names the old ports
     if file is None:
         return None
-    if not file.is_file():
-        raise Unusable(f"{file}: no such file; `hypercare init URL` writes a small one")
     return configuration.load_or_leave(file, variables=own_variables(home, with_example=request.example))
 
 
