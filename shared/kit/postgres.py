@@ -66,7 +66,7 @@ async def pool(settings: DatabaseSettings, schema: str, *rehearsed: Queries) -> 
     try:
         opened = await asyncpg.create_pool(
             settings.database_url.get_secret_value(),
-            min_size=4,
+            min_size=settings.pool_size,  # all at the start: the first burst must not wait for logins
             init=rehearse,
             max_size=settings.pool_size,
             timeout=5,
