@@ -175,7 +175,7 @@ async def admin_bus(system: System) -> "AsyncIterator[Client]":
         said.append(error)
 
     options: dict[str, Any] = {
-        "connect_timeout": 3,
+        "connect_timeout": 5,
         "allow_reconnect": False,
         "max_reconnect_attempts": 1,  # by default the client would try the first connection for two minutes
         "reconnect_time_wait": 0.2,

@@ -131,7 +131,10 @@ class Up:
     def stop(self, number: int = signal.SIGINT) -> int:
         """Send a signal to the whole group, as a terminal does with Ctrl-C; returns the exit code."""
         os.killpg(self.process.pid, number)
-        return self.process.wait(STOPS_WITHIN_S)
+        try:
+            return self.process.wait(STOPS_WITHIN_S)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"it does not stop; its last words:\n{self.err[-3000:]}") from error
 
 
 def start(
