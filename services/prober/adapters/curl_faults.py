@@ -16,6 +16,12 @@ X509_EXPIRED: Final = 10
 X509_NOT_YET_VALID: Final = 9
 X509_OTHER_NAME: Final = frozenset({62, 64})
 """Host or address mismatch. Mostly libcurl finds it itself, and then only its words say so."""
+X509_SELF_SIGNED: Final = 18
+X509_NO_ISSUER: Final = frozenset({20, 21})
+_OTHER_NAME_WORDS: Final = ("subject name", "obtain common name")
+"""libcurl looks at names before it looks at trust: also of a certificate that names nobody, as self-made ones do."""
+_NOT_TLS: Final = ("wrong version number", "packet length too long", "http request")
+_NO_COMMON_VERSION: Final = ("protocol version", "unsupported protocol")
 
 _CERTIFICATE: Final = frozenset({pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT})
 _RESET: Final = {
@@ -48,6 +54,7 @@ class Certificate:
 
     expires_at: datetime | None
     names: tuple[str, ...]
+    issuer: str = ""
 
 
 def address_of(url: str) -> str:
@@ -73,7 +80,7 @@ def fault_of(ended: Ended, seen: Circumstances, certificate: Certificate | None)
         case pycurl.E_COULDNT_CONNECT:
             said = _not_connected(where, seen.os_errno)
         case pycurl.E_SSL_CONNECT_ERROR:
-            said = "tls", safe_text(f"TLS with {where} failed: {ended.words}")
+            said = "tls", safe_text(f"TLS with {where} failed: {_handshake_words(ended.words)}")
         case code if code in _CERTIFICATE:
             said = _certificate_fault(ended, seen, certificate)
         case code if code in _RESET:
@@ -105,6 +112,15 @@ def _not_connected(where: str, number: int) -> tuple[str, str]:
     return code, f"{known.get(number, 'no connection')} ({where})"
 
 
+def _handshake_words(words: str) -> str:
+    """OpenSSL's words without its numbers: `TLS connect error: error:0A00010B:SSL routines::wrong version number`."""
+    if any(part in words for part in _NOT_TLS):
+        return "what answers there does not speak TLS"
+    if any(part in words for part in _NO_COMMON_VERSION):
+        return "no version of TLS in common"
+    return words.rpartition("::")[2] or words
+
+
 def _certificate_fault(ended: Ended, seen: Circumstances, certificate: Certificate | None) -> tuple[str, str]:
     host = urlsplit(seen.url).hostname or "?"
     expires_at = certificate.expires_at if certificate else None
@@ -113,11 +129,25 @@ def _certificate_fault(ended: Ended, seen: Circumstances, certificate: Certifica
         return "tls-expired", f"certificate expired on {expires_at:%Y-%m-%d}" if expires_at else "certificate expired"
     if seen.verify_result == X509_NOT_YET_VALID:
         return "tls-untrusted", "certificate is not valid yet"
-    if seen.verify_result in X509_OTHER_NAME or "subject name" in ended.words:
-        names = ", ".join(certificate.names[:3]) if certificate else ""
-        return "tls-name", safe_text(f"certificate is not for {host}" + (f" but for {names}" if names else ""))
-    why = re.sub(r" \(\d+\)$", "", ended.words.rpartition(": ")[2]) or "unknown issuer"
-    return "tls-untrusted", safe_text(f"certificate is not trusted: {why}")
+    is_for_others = any(part in ended.words for part in _OTHER_NAME_WORDS)
+    if seen.verify_result in X509_OTHER_NAME or is_for_others:
+        return "tls-name", safe_text(f"certificate is not for {host}{_whose(certificate)}")
+    return "tls-untrusted", safe_text(f"certificate is not trusted: {_mistrust(ended, seen, certificate)}")
+
+
+def _whose(certificate: Certificate | None) -> str:
+    if certificate is None:
+        return ""
+    return f" but for {', '.join(certificate.names[:3])}" if certificate.names else ": it names no host"
+
+
+def _mistrust(ended: Ended, seen: Circumstances, certificate: Certificate | None) -> str:
+    if seen.verify_result == X509_SELF_SIGNED:
+        return "it is self-signed"
+    if seen.verify_result in X509_NO_ISSUER:
+        issuer = f"its issuer {certificate.issuer}" if certificate and certificate.issuer else "its issuer"
+        return f"{issuer} is unknown here, or the server leaves out an intermediate one"
+    return re.sub(r" \(\d+\)$", "", ended.words.rpartition(": ")[2]) or "unknown issuer"
 
 
 def read_certificate(fields: list[tuple[str, str]]) -> Certificate:
@@ -128,7 +158,14 @@ def read_certificate(fields: list[tuple[str, str]]) -> Certificate:
         for entry in said.get("X509v3 Subject Alternative Name", "").split(",")
         if entry.strip()
     ]
-    return Certificate(_date(said.get("Expire date", "")), tuple(safe_text(name, limit=60) for name in names))
+    names = names or _common_name(said.get("Subject", ""))
+    issuer = next(iter(_common_name(said.get("Issuer", ""))), "")
+    return Certificate(_date(said.get("Expire date", "")), tuple(safe_text(n, limit=60) for n in names), issuer)
+
+
+def _common_name(holder: str) -> list[str]:
+    """The CN of `C = DE, O = Shop, CN = shop.example.org`, if there is one."""
+    return [safe_text(name, limit=60) for name in re.findall(r"(?:^|, )CN ?= ?([^,]+)", holder)[-1:]]
 
 
 def _date(text: str) -> datetime | None:
