@@ -38,8 +38,8 @@ def failed(failures: int, of_last: int, reason: str | None) -> str:
 
 
 def silent(patience_ns: int) -> str:
-    """Say that samples stay away."""
-    return f"no sample for {duration(patience_ns)}"
+    """Say that samples (of a heartbeat: pings) stay away."""
+    return f"nothing heard for {duration(patience_ns)}"
 
 
 def prober_silent(location: str, since_ns: int) -> str:

@@ -27,7 +27,7 @@ def test_a_check_is_missing_after_interval_timeout_and_grace() -> None:
     story.hear(18)
     assert story.told == ["opened web-silent high 17"]
     assert story.all_of(Opened)[0].breach.cause is Cause.NO_DATA
-    assert story.all_of(Opened)[0].breach.summary == "no sample for 12s"
+    assert story.all_of(Opened)[0].breach.summary == "nothing heard for 12s"
 
 
 def test_a_check_never_seen_is_missing_counted_from_the_plan() -> None:
