@@ -21,6 +21,7 @@ TRANSIENT = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # after a time-out the ROLLBACK may find the driver still busy with what timed out
     asyncpg.TransactionRollbackError,  # serialisation failures and deadlocks
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
     asyncpg.OperatorInterventionError,  # shutdown, crash recovery, cancelled

@@ -156,3 +156,12 @@ async def test_an_absent_bus_leaves_the_database_to_others(declared: Bus, db: as
     for number in range(20):
         await outbox.flush(f"key-{number}", by="test")
     assert sorted(await published(declared)) == list(range(20))
+
+
+async def test_a_driver_that_is_confused_after_a_time_out_is_no_bug_of_ours(db: asyncpg.Pool) -> None:
+    """Seen when a machine stood still for half a minute: a settled send was lost by it, and the page sent again."""
+    with pytest.raises(Transient, match="cannot switch to state 15"):
+        async with transaction(db):
+            raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+    async with transaction(db) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
