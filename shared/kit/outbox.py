@@ -54,8 +54,11 @@ class Outbox:
             subjects, headers, bodies = zip(*said, strict=True)
             await connection.execute(SQL["put"], key, subjects, headers, bodies)
 
-    def wake(self, key: str) -> None:
-        """After a commit: publish this key's rows now, in the background."""
+    def wake(self, key: str, *, after_s: float = 0.0) -> None:
+        """After a commit: publish this key's rows in the background, now or after a moment in which more may come."""
+        if after_s > 0:
+            asyncio.get_running_loop().call_later(after_s, self.wake, key)
+            return
         if key in self._running:
             self._again.add(key)
             return

@@ -24,6 +24,9 @@ from shared.kit.postgres import TRANSIENT, Connection, Queries, transaction
 from shared.values import DeliveryId, IncidentId, PageId
 
 SQL: Final = Queries(Path(__file__).parent.parent / "queries.sql")
+ON_THE_WAY: Final = frozenset({PageState.QUEUED, PageState.SENDING})
+COALESCE_S: Final = 0.15
+"""Receipts that only say "on its way" wait for the next one: publishing them must not slow the send they tell of."""
 MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
 
 
@@ -206,7 +209,8 @@ class PostgresLedger:
     def _wake(self, books: Iterable[Book]) -> None:
         for book in books:
             if book.receipts:
-                self._outbox.wake(book.page)
+                on_the_way = all(receipt.state in ON_THE_WAY for receipt in book.receipts)
+                self._outbox.wake(book.page, after_s=COALESCE_S if on_the_way else 0.0)
 
 
 class _Guard:

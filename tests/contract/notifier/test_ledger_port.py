@@ -30,8 +30,8 @@ CLAIM = 30 * SECOND
 class Mute(Outbox):
     """Keeps receipts and publishes none: there is no bus here."""
 
-    def wake(self, key: str) -> None:
-        del key
+    def wake(self, key: str, *, after_s: float = 0.0) -> None:
+        del key, after_s
 
 
 @pytest.fixture(params=["memory", "postgres"])

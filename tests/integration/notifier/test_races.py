@@ -32,8 +32,8 @@ CLOCK = SystemClock()
 class Mute(Outbox):
     """Keeps receipts and publishes none: there is no bus here."""
 
-    def wake(self, key: str) -> None:
-        del key
+    def wake(self, key: str, *, after_s: float = 0.0) -> None:
+        del key, after_s
 
 
 class Stopwatch:
