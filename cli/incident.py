@@ -39,7 +39,9 @@ def _story(incident: dict[str, Any], timeline: dict[str, Any]) -> str:
     if incident["stage_due_at"]:
         lines.append(f"  this stage should end by {clock_of(incident['stage_due_at'])}")
     if watch := incident["watch"]:
-        lines.append(f"  watched well for {watch['covered_s']:.0f} of {watch['needed_s']:.0f} s")
+        lines.append(
+            f"  watched well for {min(watch['covered_s'], watch['needed_s']):.0f} of {watch['needed_s']:.0f} s"
+        )
     if incident["runbook"]:
         lines.append(f"  runbook: {incident['runbook']}")
     lines += [f"  missing: {what}" for what in incident["gate"]]

@@ -124,7 +124,12 @@ def cleared(change: Change, breach: Breach, summary: str) -> Change:
         return change
     if it.needs_person:
         return change.note("needs_person", "nothing is open, but not all of it healed: a person has to resolve it")
-    return moving.move(change, Happening.HEALED, "all breaches cleared", what=summary or "well again by itself")
+    return moving.move(
+        change,
+        Happening.HEALED,
+        "all breaches cleared",
+        what=f"{it.symptom} on {it.service}: {summary or 'well again'}",
+    )
 
 
 def gone_missing(change: Change, breach: Breach) -> Change:

@@ -53,9 +53,13 @@ class Outgoing:
 
 
 def headline(message: Outgoing) -> str:
-    """Return one line: `[CRITICAL] ERP is down`; updates and the all-clear carry their kind instead."""
+    """Return one line: `[CRITICAL] ERP is down`; updates and the all-clear carry their kind instead.
+
+    A title that begins with that word already is left as it is.
+    """
     mark = message.severity.upper() if message.kind == "page" else message.kind.upper()
-    return " ".join(f"[{mark}] {message.title}".split())
+    title = " ".join(message.title.split())
+    return title if title.upper().startswith(mark) else f"[{mark}] {title}"
 
 
 def plain_text(message: Outgoing) -> str:

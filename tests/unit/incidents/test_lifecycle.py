@@ -104,7 +104,7 @@ async def test_cleared_before_anybody_acknowledged_cancels_the_pages() -> None:
     assert house.rung() == ["ana"]
     assert [m.ack_epoch for m in house.said if isinstance(m, PageCancelled)] == [1]
     assert sorted(p.addressee.text for p in house.pages(PageKind.RESOLVED)) == ["ana", "chat:#erp-launch", "mira"]
-    assert house.pages(PageKind.RESOLVED)[0].title == "RESOLVED: 5 good probes in a row"
+    assert house.pages(PageKind.RESOLVED)[0].title == "RESOLVED: web-down on erp-web: 5 good probes in a row"
     assert house.pages(PageKind.RESOLVED)[0].lines[0] == "Monitoring closely for 30m"
 
 

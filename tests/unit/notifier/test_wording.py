@@ -47,6 +47,11 @@ def test_the_headline_carries_the_severity_of_a_page_and_the_kind_of_the_rest() 
     assert headline(replace(MESSAGE, kind="resolved")) == "[RESOLVED] ERP is down"
 
 
+def test_a_headline_says_the_severity_once() -> None:
+    said = "CRITICAL INCIDENT: erp-web answers 500"
+    assert headline(replace(MESSAGE, title=said)) == said
+
+
 def test_a_headline_is_one_line_whatever_the_title() -> None:
     assert headline(replace(MESSAGE, title="ERP\r\nBcc: everybody")) == "[CRITICAL] ERP Bcc: everybody"
 
