@@ -23,6 +23,7 @@ from shared.kit.crash_points import reached
 from shared.kit.errors import Transient
 from shared.kit.health import Health
 from shared.kit.logging import get_logger
+from shared.kit.service import end_tasks
 from shared.values import PageId
 
 log = get_logger()
@@ -98,9 +99,7 @@ class Courier:
             await asyncio.wait([self._claiming], timeout=within_s)
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=within_s)
-        for task in self._in_flight:
-            task.cancel()
-        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        await end_tasks(self._in_flight)
 
     async def _room(self) -> int:
         while len(self._in_flight) >= self._terms.at_once[self.kind]:

@@ -7,7 +7,7 @@ and the oldest is dropped, loudly, when there is no room left.
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from shared.contracts import Sample, SampleBatch, envelope
 from shared.kit.clock import Clock
 from shared.kit.errors import Transient
 from shared.kit.logging import get_logger
+from shared.kit.service import end_tasks
 from shared.values import Location, Outcome, Partition
 
 log = get_logger()
@@ -269,16 +270,10 @@ class Outlet:
         sending = [asyncio.create_task(_empty(lane)) for lane in self._lanes.values() if lane.held]
         if sending:
             _, late = await asyncio.wait(sending, timeout=within_s)
-            await _cancelled(late)
+            await end_tasks(late)
         return self.held
 
 
 async def _empty(lane: Lane) -> None:
     while lane.held:
         await lane.send()
-
-
-async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -24,6 +24,7 @@ from shared.kit.bus import Publisher, declare_all
 from shared.kit.clock import SystemClock
 from shared.kit.migrations import migrate, read_migrations
 from shared.kit.revisions import move_pointer, store_slice
+from shared.kit.service import end_tasks
 from shared.kit.tokens import Role, new_token, store_token
 from shared.values import IncidentId, PersonId, ServiceId, Severity
 from tests.fakes.sinks import Sinks
@@ -218,9 +219,7 @@ async def notifier(rig: Rig, instance: str = "n1", **changes: Any) -> AsyncItera
             for hook in running.on_stop:
                 hook()
             ended = [task for task in running.tasks if task.done()]
-            for task in running.tasks:
-                task.cancel()
-            await asyncio.gather(*running.tasks, return_exceptions=True)
+            await end_tasks(running.tasks)
             assert not ended, f"ended by itself: {ended}"
 
 
