@@ -138,7 +138,7 @@ def check_pages(shop: Shop, seen: By, ill: dict[str, tuple[str, str]]) -> None:
     pages = mails(shop, "page")
     for name, (severity, summary) in ill.items():
         for text in about(seen[name], pages):
-            assert text.startswith(f"[{severity.upper()}] ")
+            assert text.startswith(f"{severity.upper()} INCIDENT: ")
             assert f"{name}/{name}/main: {summary}" in text
             assert "Runbook: https://wiki.example.org/shop" in text
 
