@@ -104,6 +104,7 @@ def is_from_here(request: Request, settings: Settings) -> bool:
 
 def safe_next(wanted: str | None) -> str:
     """Where to go after the login: a path of ours, never another site."""
-    if wanted and wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and "\n" not in wanted:
+    # Browsers drop tabs and line ends from an address: "/<tab>/elsewhere" is "//elsewhere" to them.
+    if wanted and wanted.isprintable() and wanted.startswith("/") and not wanted.startswith(("//", "/\\")):
         return wanted
     return "/"

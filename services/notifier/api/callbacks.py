@@ -29,7 +29,9 @@ def callback_routes(desk: Desk, directory: SliceDirectory) -> APIRouter:
         # The address as Twilio was told it: behind a proxy the request's own may look different.
         url = callback_url(directory.public_url, delivery)
         given = request.headers.get("x-twilio-signature", "")
-        if not any(hmac.compare_digest(signature(url, form, one), given) for one in directory.twilio_tokens()):
+        if not any(
+            hmac.compare_digest(signature(url, form, one).encode(), given.encode()) for one in directory.twilio_tokens()
+        ):
             raise HTTPException(403, "this is not signed by the account that sends our messages")
         sid, status = form.get("MessageSid", ""), form.get("MessageStatus", "")
         if not sid or not status:

@@ -86,7 +86,18 @@ def test_a_threshold_far_above_the_numbers_does_not_flatten_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted", ["//evil.example", "https://evil.example", "/\\evil.example", None, "", "a", "/a\nb"]
+    "wanted",
+    [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        None,
+        "",
+        "a",
+        "/a\nb",
+        "/\t/evil.example",
+        "/\r/evil.example",
+    ],
 )
 def test_a_login_leads_nowhere_but_here(wanted: str | None) -> None:
     assert safe_next(wanted) == "/"
