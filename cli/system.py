@@ -1,7 +1,8 @@
 """Where the running system is: the data folder of `hypercare up`, or the environment for any other.
 
 `HYPERCARE_NATS_URL`, `HYPERCARE_NATS_USER`, `HYPERCARE_NATS_PASSWORD(_FILE)`, `HYPERCARE_DATABASE_URL(_FILE)`,
-`HYPERCARE_INCIDENTS_URL`, `HYPERCARE_NOTIFIER_URL` and `HYPERCARE_TOKEN` win over the data folder.
+`HYPERCARE_INCIDENTS_URL`, `HYPERCARE_NOTIFIER_URL`, `HYPERCARE_TOKEN` and `HYPERCARE_TOKEN_KEY(_FILE)` win over the
+data folder.
 """
 
 import json
@@ -49,6 +50,8 @@ class System:
     incidents_url: str
     notifier_url: str
     token: str = field(repr=False)
+    token_key: str = field(repr=False)
+    """Seals the entries of API tokens (`hypercare token create`)."""
 
 
 def read_runtime(data: Path) -> dict[str, Any]:
@@ -87,6 +90,7 @@ def find_system(data: Path) -> System:
         incidents_url=pick("incidents_url"),
         notifier_url=pick("notifier_url"),
         token=pick("token"),
+        token_key=pick("token_key"),
     )
 
 
@@ -123,6 +127,7 @@ def _of_folder(data: Path) -> dict[str, str]:
         "nats_user": "admin",
         "nats_password": secrets.get("bus", {}).get("admin", ""),
         "token": secrets.get("admin_token", ""),
+        "token_key": secrets.get("token_key", ""),
     }
 
 

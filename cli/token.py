@@ -47,5 +47,8 @@ async def _store(data: "Data", token: str, name: str, role: str) -> None:
     from shared.kit.clock import SystemClock
     from shared.kit.tokens import Role, store_token
 
-    async with admin_bus(find_system(data)) as client:
-        await store_token(client.jetstream(), token, name, Role(role), SystemClock().now())
+    system = find_system(data)
+    if system.nats_url and not system.token_key:
+        fail("HYPERCARE_TOKEN_KEY (or _FILE) is not set: the services would not believe the token", EXIT_BAD_INPUT)
+    async with admin_bus(system) as client:
+        await store_token(client.jetstream(), system.token_key, token, name, Role(role), SystemClock().now())

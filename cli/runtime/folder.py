@@ -27,6 +27,8 @@ class Secrets:
     """Signs acknowledgement links."""
     ping_key: str = field(repr=False)
     """Derives heartbeat addresses."""
+    token_key: str = field(repr=False)
+    """Seals the entries of API tokens."""
     admin_token: str = field(repr=False)
     bus: Mapping[str, str] = field(repr=False)
     """Password by user of the bus."""
@@ -85,6 +87,7 @@ class DataFolder:
         made = Secrets(
             link_key=str(kept.get("link_key") or secrets.token_urlsafe(32)),
             ping_key=str(kept.get("ping_key") or secrets.token_urlsafe(32)),
+            token_key=str(kept.get("token_key") or secrets.token_urlsafe(32)),
             admin_token=str(kept.get("admin_token") or f"hc_{secrets.token_urlsafe(32)}"),
             bus=bus | {user: secrets.token_urlsafe(24) for user in bus_users if user not in bus},
             database=database | {role: secrets.token_urlsafe(24) for role in database_roles if role not in database},

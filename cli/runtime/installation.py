@@ -22,6 +22,7 @@ ROOT: Final = Path(__file__).parent.parent.parent
 SERVICES: Final = ("notifier", "incidents", "evaluator", "prober", "console")
 """All are started together, in this order."""
 USUAL_PORTS: Final = {"notifier": 8800, "console": 8801, "prober": 8802, "incidents": 8803}
+CHECK_TOKENS: Final = ("incidents", "notifier", "console")
 SHARED_WITH_CHILDREN: Final = (
     "PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "HYPERCARE_LOG_LEVEL",
 )  # fmt: skip
@@ -101,6 +102,8 @@ def _service_env(home: Installation, service: str, instance: str) -> dict[str, s
         env["HYPERCARE_HTTP_SHARED_PORT"] = "true"
     if service in SCHEMAS:
         env["HYPERCARE_DATABASE_URL"] = home.postgres.dsn(service)
+    if service in CHECK_TOKENS:
+        env["HYPERCARE_TOKEN_KEY"] = home.secrets.token_key
     if service == "notifier":
         env["HYPERCARE_LINK_KEY"] = home.secrets.link_key
     if service == "prober":

@@ -167,6 +167,7 @@ class _Starting:
             incidents_url=home.url("incidents"),
             notifier_url=home.url("notifier"),
             token=home.secrets.admin_token,
+            token_key=home.secrets.token_key,
         )
 
     async def body(self, supervisor: Supervisor) -> None:
@@ -195,7 +196,8 @@ class _Starting:
         """Store the admin's token and make the configuration current."""
         async with admin_bus(self._system) as client:
             js = client.jetstream()
-            await store_token(js, self._home.secrets.admin_token, "admin", Role.ADMIN, SystemClock().now())
+            secrets = self._home.secrets
+            await store_token(js, secrets.token_key, secrets.admin_token, "admin", Role.ADMIN, SystemClock().now())
             document = self._document or await self._last_applied(js)
             pointer, is_new = await configuration.make_current(js, document)
         self._view.say(f"configuration revision {pointer.revision}" + (" applied" if is_new else " is current"))

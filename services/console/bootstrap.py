@@ -114,7 +114,12 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         http = await stack.enter_async_context(
             httpx.AsyncClient(base_url=settings.incidents_url, timeout=settings.neighbour_timeout_s, trust_env=False)
         )
-        desk = _desk(console, settings, Visitors(Tokens(js, console.clock), console.clock), IncidentsApi(http))
+        desk = _desk(
+            console,
+            settings,
+            Visitors(Tokens(js, settings.token_key.get_secret_value(), console.clock), console.clock),
+            IncidentsApi(http),
+        )
         sock = bind(settings.http_host, settings.http_port, shared=settings.http_shared_port)
         await stack.enter_async_context(serving(console_app(desk), sock, drain_s=settings.drain_s))
         follower = Follower(js, "console", settings.instance, console.take_config)

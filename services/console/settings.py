@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from shared.kit.settings import HttpSettings, ServiceSettings
+from shared.kit.settings import HttpSettings, ServiceSettings, TokenSettings
 
 
-class Settings(ServiceSettings, HttpSettings):
+class Settings(ServiceSettings, HttpSettings, TokenSettings):
     """The console keeps nothing, so there is little to set."""
 
     incidents_url: str = "http://127.0.0.1:8801"

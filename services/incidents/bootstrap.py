@@ -63,7 +63,7 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         _watch_health(health, client, db, follower)
         ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
         sock = bind(settings.http_host, settings.http_port, shared=settings.http_shared_port)
-        api = build_app(store, acts, configuration.plan, Tokens(js, clock))
+        api = build_app(store, acts, configuration.plan, Tokens(js, settings.token_key.get_secret_value(), clock))
         await stack.enter_async_context(serving(api, sock, drain_s=settings.drain_s))
         facts = {
             "pid": str(os.getpid()),

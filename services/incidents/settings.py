@@ -1,7 +1,7 @@
 """Everything this service reads from its environment."""
 
-from shared.kit.settings import DatabaseSettings, HttpSettings
+from shared.kit.settings import DatabaseSettings, HttpSettings, TokenSettings
 
 
-class Settings(DatabaseSettings, HttpSettings):
+class Settings(DatabaseSettings, HttpSettings, TokenSettings):
     """`HYPERCARE_*`; see the base classes."""

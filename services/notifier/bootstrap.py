@@ -75,7 +75,7 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
 
         ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
         sock = bind(settings.http_host, settings.http_port, shared=settings.http_shared_port)
-        app = build_app(Doors(desk, directory, Tokens(js, clock)))
+        app = build_app(Doors(desk, directory, Tokens(js, settings.token_key.get_secret_value(), clock)))
         await stack.enter_async_context(serving(app, sock))
         http_url = f"http://{settings.http_host}:{sock.getsockname()[1]}"
         facts = {"pid": str(os.getpid()), "ops": f"http://{settings.ops_host}:{ops_port}", "http": http_url}

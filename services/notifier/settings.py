@@ -5,10 +5,10 @@ from datetime import timedelta
 from pydantic import Field, SecretStr, model_validator
 
 from services.notifier.couriers import Terms
-from shared.kit.settings import DatabaseSettings, HttpSettings
+from shared.kit.settings import DatabaseSettings, HttpSettings, TokenSettings
 
 
-class Settings(HttpSettings, DatabaseSettings):
+class Settings(HttpSettings, DatabaseSettings, TokenSettings):
     """HYPERCARE_* of the notifier."""
 
     link_key: SecretStr = Field(min_length=16)

@@ -99,6 +99,13 @@ class DatabaseSettings(ServiceSettings):
     pool_size: int = Field(default=8, ge=2, le=64)
 
 
+class TokenSettings(BusSettings):
+    """What a service that checks API tokens needs besides."""
+
+    token_key: SecretStr = Field(min_length=16)
+    """Seals the entries of the bucket `tokens`; the same for every service that has it, and for `hypercare token`."""
+
+
 class HttpSettings(BusSettings):
     """Where a service answers people and programs."""
 

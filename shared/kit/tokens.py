@@ -1,6 +1,12 @@
-"""API tokens: kept as hashes in the bucket `tokens`, so that every service that answers people reads the same ones."""
+"""API tokens: kept as hashes in the bucket `tokens`, so that every service that answers people reads the same ones.
+
+Each entry is sealed with a key that only those services and the administrator have. The rights of the bus alone do not
+protect the bucket: NATS checks where a user publishes, but not which *reply* subject a request names, so whoever may
+ask for a stored message can have it delivered into any stream.
+"""
 
 import hashlib
+import hmac
 import json
 import secrets
 from collections.abc import Callable
@@ -18,6 +24,9 @@ from nats.js.kv import KeyValue
 from shared.contracts.streams import TOKENS
 from shared.kit.clock import Clock
 from shared.kit.errors import Transient
+from shared.kit.logging import get_logger
+
+log = get_logger()
 
 
 class Role(StrEnum):
@@ -52,11 +61,34 @@ def new_token() -> str:
     return f"hc_{secrets.token_urlsafe(32)}"
 
 
-async def store_token(js: JetStreamContext, token: str, name: str, role: Role, at: datetime) -> None:
-    """Keep a token's hash with its name and role."""
+def _seal(key: str, token_hash: str, name: str, role: str) -> str:
+    """HMAC-SHA256 over all that an entry says; JSON keeps the parts apart."""
+    return hmac.new(key.encode(), json.dumps([token_hash, name, role]).encode(), hashlib.sha256).hexdigest()
+
+
+async def store_token(js: JetStreamContext, key: str, token: str, name: str, role: Role, at: datetime) -> None:
+    """Keep a token's hash with its name and role, sealed with the installation's token key."""
     bucket = await js.key_value(TOKENS.name)
-    entry = {"name": name, "role": role.value, "created_at": at.isoformat()}
-    await bucket.put(hash_of(token), json.dumps(entry).encode())
+    kept = hash_of(token)
+    seal = _seal(key, kept, name, role.value)
+    entry = {"name": name, "role": role.value, "created_at": at.isoformat(), "seal": seal}
+    await bucket.put(kept, json.dumps(entry).encode())
+
+
+def _unsealed(key: str, token_hash: str, value: bytes) -> Identity | None:
+    """Read an entry; None for one that we did not seal ourselves, whatever it says."""
+    try:
+        fields = json.loads(value)
+        name, role, seal = str(fields["name"]), str(fields["role"]), str(fields["seal"])
+        is_ours = hmac.compare_digest(_seal(key, token_hash, name, role).encode(), seal.encode())
+        identity = Identity(name, Role(role))
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("token_entry_unreadable", entry=token_hash[:12], reason=repr(error))
+        return None
+    if not is_ours:
+        log.warning("token_entry_not_ours", entry=token_hash[:12], name=name)
+        return None
+    return identity
 
 
 CACHE_S: Final = 5.0
@@ -65,8 +97,9 @@ CACHE_S: Final = 5.0
 class Tokens:
     """Looks tokens up, remembering answers for five seconds."""
 
-    def __init__(self, js: JetStreamContext, clock: Clock) -> None:
+    def __init__(self, js: JetStreamContext, key: str, clock: Clock) -> None:
         self._js = js
+        self._key = key
         self._clock = clock
         self._bucket: KeyValue | None = None
         self._seen: dict[str, tuple[float, Identity | None]] = {}
@@ -92,8 +125,7 @@ class Tokens:
             return None
         except (NatsError, OSError, TimeoutError) as error:
             raise Transient(f"cannot look up the token: {error!r}") from error
-        fields = json.loads(entry.value or b"{}")
-        return Identity(fields["name"], Role(fields["role"])) if fields else None
+        return _unsealed(self._key, key, entry.value or b"")
 
 
 def require(tokens: Callable[[], Tokens], role: Role) -> type[Identity]:

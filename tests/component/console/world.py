@@ -42,6 +42,7 @@ from shared.values import (
     Severity,
 )
 from tests.fakes.embedded import NatsServer, start_nats
+from tests.fakes.keys import TOKEN_KEY
 
 MAIN = Location("main")
 RESPONDER = "hc_ana-the-responder"
@@ -323,9 +324,9 @@ async def world(server: NatsServer) -> AsyncIterator[World]:
         publisher = Publisher(client, "/hypercare/test")
         await publisher.start()
         made = World(server, client, js, publisher, fake)
-        await store_token(js, RESPONDER, "ana", Role.RESPONDER, made.clock.now())
-        await store_token(js, MANAGER, "mira", Role.MANAGER, made.clock.now())
-        await store_token(js, VIEWER, "wall", Role.VIEWER, made.clock.now())
+        await store_token(js, TOKEN_KEY, RESPONDER, "ana", Role.RESPONDER, made.clock.now())
+        await store_token(js, TOKEN_KEY, MANAGER, "mira", Role.MANAGER, made.clock.now())
+        await store_token(js, TOKEN_KEY, VIEWER, "wall", Role.VIEWER, made.clock.now())
         yield made
 
 
@@ -350,6 +351,7 @@ async def console(there: World, *, instance: str = "console-0", recheck_s: float
         nats_url=there.server.url,
         nats_user="console",
         nats_password=SecretStr(_password("console")),
+        token_key=SecretStr(TOKEN_KEY),
         incidents_url=there.incidents.url,
         http_port=free,
         ops_port=ops_port,

@@ -40,6 +40,7 @@ from shared.kit.migrations import migrate, read_migrations
 from shared.kit.revisions import move_pointer, store_slice
 from shared.kit.tokens import Role, new_token, store_token
 from shared.values import CheckId, Location, RuleId, ServiceId, Severity
+from tests.fakes.keys import TOKEN_KEY
 
 T = TypeVar("T")
 
@@ -159,6 +160,7 @@ class System:
                 "HYPERCARE_NATS_URL": self.nats_url,
                 "HYPERCARE_DATABASE_URL": self.dsn,
                 "HYPERCARE_INSTANCE": name,
+                "HYPERCARE_TOKEN_KEY": TOKEN_KEY,
                 "HYPERCARE_POOL_SIZE": "4",
                 **env,
             },
@@ -284,7 +286,8 @@ async def running_system(nats_url: str, dsn: str, folder: Path, *, is_configured
         await migrate(dsn, SCHEMA, read_migrations(MIGRATIONS))
         tokens = {role: new_token() for role in (Role.RESPONDER, Role.MANAGER)}
         for role, token in tokens.items():
-            await store_token(js, token, "ana" if role is Role.RESPONDER else "mira", role, datetime.now(UTC))  # noqa: TID251  # a test's wall clock
+            name = "ana" if role is Role.RESPONDER else "mira"
+            await store_token(js, TOKEN_KEY, token, name, role, SystemClock().now())
         system = System(nats_url, dsn, folder, client, publisher, tokens[Role.RESPONDER], tokens[Role.MANAGER])
         if is_configured:
             await system.configure()

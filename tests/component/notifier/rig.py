@@ -27,6 +27,7 @@ from shared.kit.revisions import move_pointer, store_slice
 from shared.kit.service import end_tasks
 from shared.kit.tokens import Role, new_token, store_token
 from shared.values import IncidentId, PersonId, ServiceId, Severity
+from tests.fakes.keys import TOKEN_KEY
 from tests.fakes.sinks import Sinks
 
 LINK_KEY = "a-key-for-links-in-tests"
@@ -141,6 +142,7 @@ class Rig:
             "nats_url": self.nats_url,
             "database_url": self.dsn,
             "link_key": LINK_KEY,
+            "token_key": TOKEN_KEY,
             "http_port": self.public_port,
             "http_shared_port": True,
         }
@@ -164,7 +166,7 @@ class Rig:
 
     async def token(self, role: Role = Role.VIEWER) -> str:
         token = new_token()
-        await store_token(self.js, token, "tester", role, SystemClock().now())
+        await store_token(self.js, TOKEN_KEY, token, "tester", role, SystemClock().now())
         return token
 
 

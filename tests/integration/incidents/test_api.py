@@ -12,6 +12,7 @@ from shared.contracts import ClearReason
 from shared.kit.bus import declare_all
 from shared.kit.tokens import Role, Tokens, new_token, store_token
 from tests.fakes.embedded import NatsServer
+from tests.fakes.keys import TOKEN_KEY
 from tests.unit.incidents.house import START, House
 
 NAME = "2026-02-20-web-down"
@@ -35,9 +36,9 @@ async def site(nats_server: NatsServer) -> AsyncIterator[Site]:
     await declare_all(js)
     tokens = {role: new_token() for role in Role}
     for role, token in tokens.items():
-        await store_token(js, token, f"a-{role.value}", role, START)
+        await store_token(js, TOKEN_KEY, token, f"a-{role.value}", role, START)
     house = House()
-    app = build_app(house.store, house.acts, lambda: house.current_plan, Tokens(js, house.clock))
+    app = build_app(house.store, house.acts, lambda: house.current_plan, Tokens(js, TOKEN_KEY, house.clock))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://incidents") as http:
         yield Site(house, http, tokens)
     await client.close()

@@ -1,21 +1,28 @@
 """Each user of the bus may do its own work and nothing else."""
 
 import asyncio
+import contextlib
+import json
 from collections.abc import AsyncIterator, Iterator
 
 import nats
 import pytest
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.errors import KeyNotFoundError
 
 from cli.runtime.nats import bus_logins
 from shared.contracts.permissions import BUS_USERS
 from shared.contracts.streams import CONSUMERS, REVISIONS
 from shared.kit.bus import Publisher, declare_all
+from shared.kit.clock import SystemClock
 from shared.kit.errors import Transient
 from shared.kit.partitions import Beat, Membership
 from shared.kit.revisions import Follower, Pointer, move_pointer, store_slice
+from shared.kit.tokens import Identity, Role, Tokens, hash_of, store_token
 from tests.fakes.embedded import NatsServer, start_nats
+from tests.fakes.keys import TOKEN_KEY
 
 SERVICES = ["prober", "evaluator", "incidents", "notifier", "console"]
 
@@ -148,3 +155,48 @@ async def test_a_prober_cannot_read_phone_numbers(guarded: NatsServer) -> None:
     with pytest.raises((NatsError, TimeoutError)):
         await js.object_store(REVISIONS["notifier"].name)
     await client.close()
+
+
+async def test_an_entry_smuggled_in_by_a_reply_subject_makes_no_token(guarded: NatsServer, admin: Client) -> None:
+    """NATS checks where a user publishes, not which reply a request names: the seal is what protects the tokens."""
+    # given a prober's login, and an entry for a token of its own where it may write
+    prober = await login(guarded, "prober")
+    publisher = Publisher(prober, "/x")
+    await publisher.start()
+    forged = {"name": "mallory", "role": "admin", "created_at": "", "seal": "0" * 64}
+    await publisher.publish_raw("$KV.members.prober.evil", json.dumps(forged).encode(), {})
+    # when it asks for that message to be sent into the bucket of the tokens
+    key = hash_of("my-own-token")
+    await prober.publish("$JS.API.DIRECT.GET.KV_members.$KV.members.prober.evil", b"", reply=f"$KV.tokens.{key}")
+    js = admin.jetstream()
+    assert b"mallory" in await entry_in(js, key)
+    await prober.close()
+    # then it lies there and nobody believes it, while one that was sealed is believed
+    tokens = Tokens(js, TOKEN_KEY, SystemClock())
+    assert await tokens.identify("my-own-token") is None
+    await store_token(js, TOKEN_KEY, "a-good-token", "ana", Role.RESPONDER, SystemClock().now())
+    assert await tokens.identify("a-good-token") == Identity("ana", Role.RESPONDER)
+
+
+async def entry_in(js: JetStreamContext, key: str) -> bytes:
+    bucket = await js.key_value("tokens")
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(KeyNotFoundError):
+                return (await bucket.get(key)).value or b""
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("value", [b"", b"not json", b"[]", b"{}", b'{"name": "x", "role": "king", "seal": "y"}'])
+async def test_an_entry_that_cannot_be_read_is_no_token(admin: Client, value: bytes) -> None:
+    bucket = await admin.jetstream().key_value("tokens")
+    await bucket.put(hash_of("spoilt"), value)
+    assert await Tokens(admin.jetstream(), TOKEN_KEY, SystemClock()).identify("spoilt") is None
+
+
+async def test_an_entry_sealed_for_another_token_is_no_token(admin: Client) -> None:
+    js = admin.jetstream()
+    await store_token(js, TOKEN_KEY, "of-an-admin", "ana", Role.ADMIN, SystemClock().now())
+    bucket = await js.key_value("tokens")
+    await bucket.put(hash_of("mine"), await entry_in(js, hash_of("of-an-admin")))
+    assert await Tokens(js, TOKEN_KEY, SystemClock()).identify("mine") is None

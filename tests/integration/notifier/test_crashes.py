@@ -9,6 +9,7 @@ from pathlib import Path
 from shared.kit.settings import environment
 from tests.component.notifier.rig import LINK_KEY, Rig, request, slice_for
 from tests.component.notifier.rig import notifier as replica
+from tests.fakes.keys import TOKEN_KEY
 from tests.fakes.sinks import Sinks
 
 POINTS = (
@@ -34,6 +35,7 @@ class Process:
             "HYPERCARE_NATS_URL": self.rig.nats_url,
             "HYPERCARE_DATABASE_URL": self.rig.dsn,
             "HYPERCARE_LINK_KEY": LINK_KEY,
+            "HYPERCARE_TOKEN_KEY": TOKEN_KEY,
             "HYPERCARE_HTTP_PORT": str(self.rig.public_port),
             "HYPERCARE_CLAIM_S": "30",
             "HYPERCARE_CRASH_FILE": str(self.crash_file),

@@ -1,0 +1,3 @@
+"""Keys that tests seal with; made up, the same everywhere."""
+
+TOKEN_KEY = "a-key-for-tokens-in-tests"
