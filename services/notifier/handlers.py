@@ -178,9 +178,12 @@ def _wake_all(desk: Desk) -> None:
 
 @dataclass(frozen=True)
 class LinkRefused:
-    """Why a link does nothing: `unknown` (not ours, or of a page we do not have) or `expired`."""
+    """Why a link does nothing.
 
-    why: Literal["unknown", "expired"]
+    `unknown`: not ours, or of a page we do not have. `superseded`: the incident was reopened since, and pages again.
+    """
+
+    why: Literal["unknown", "expired", "superseded"]
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,8 @@ async def read_link(desk: Desk, token: str) -> Link | LinkRefused:
         return LinkRefused("unknown")
     if claimed.expires_at <= desk.clock.now():
         return LinkRefused("expired")
+    if await desk.ledger.newest_epoch(request.incident) > request.ack_epoch:
+        return LinkRefused("superseded")  # to say "you have it" of the round before would let the new one ring unheard
     stop = await desk.ledger.stop_of(request.incident, request.ack_epoch)
     return Link(view, claimed.delivery, stop)
 

@@ -136,6 +136,10 @@ class Ledger(Protocol):
         """The newest pages first, of one incident (id or name) or of all."""
         ...
 
+    async def newest_epoch(self, incident: IncidentId) -> int:
+        """The highest ack epoch that pages of this incident carry; -1 when there are none."""
+        ...
+
     async def stop_of(self, incident: IncidentId, ack_epoch: int) -> Stop | None:
         """What stops pages of this epoch: an acknowledgement before a cancel."""
         ...

@@ -107,6 +107,10 @@ WITH stopped AS (
 UPDATE deliveries SET due_at = $3
 WHERE page IN (SELECT page FROM stopped) AND state IN ('queued', 'unknown', 'failed_transient');
 
+-- name: newest_epoch
+-- The highest ack epoch an incident has paged in: an older link no longer stands for the incident.
+SELECT coalesce(max(ack_epoch), -1) FROM pages WHERE incident = $1;
+
 -- name: stop_of
 -- What stops an epoch, an acknowledgement before a cancel.
 SELECT incident, ack_epoch, reason, at, person, page, delivery FROM (

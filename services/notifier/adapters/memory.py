@@ -130,6 +130,11 @@ class MemoryLedger:
         wanted.sort(key=lambda book: (-book.request.occurred_at.timestamp(), book.page))
         return [PageLine(book.request, book.state.value) for book in wanted[:limit]]
 
+    async def newest_epoch(self, incident: IncidentId) -> int:
+        """See the port."""
+        epochs = [one.request.ack_epoch for one in self._books.values() if one.request.incident == incident]
+        return max(epochs, default=-1)
+
     async def stop_of(self, incident: IncidentId, ack_epoch: int) -> Stop | None:
         """See the port."""
         for kept in (self._acks, self._tombstones):

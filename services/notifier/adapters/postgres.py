@@ -183,6 +183,11 @@ class PostgresLedger:
             books = {book.page: book for book in await _load(connection, order)}
         return [PageLine(books[page].request, books[page].state.value) for page in order]
 
+    async def newest_epoch(self, incident: IncidentId) -> int:
+        """See the port."""
+        epoch: int = await self._value("newest_epoch", incident)
+        return epoch
+
     async def stop_of(self, incident: IncidentId, ack_epoch: int) -> Stop | None:
         """See the port."""
         async with transaction(self._db) as connection:

@@ -22,7 +22,7 @@ _WEB: Final = Path(__file__).parent.parent / "web"
 _TEMPLATES: Final = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_WEB / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
-_REFUSED: Final = {"unknown": HTTPStatus.NOT_FOUND, "expired": HTTPStatus.GONE}
+_REFUSED: Final = {"unknown": HTTPStatus.NOT_FOUND, "expired": HTTPStatus.GONE, "superseded": HTTPStatus.GONE}
 
 
 def link_routes(desk: Desk) -> APIRouter:

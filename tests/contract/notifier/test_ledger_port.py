@@ -197,6 +197,14 @@ async def test_the_first_acknowledgement_counts(ledger: Ledger) -> None:
     assert await ledger.stop_of(IncidentId("inc"), 1) is None
 
 
+async def test_the_newest_epoch_is_that_of_the_incidents_own_pages(ledger: Ledger) -> None:
+    assert await ledger.newest_epoch(IncidentId("inc")) == -1
+    for epoch in (0, 2, 1):
+        await ledger.add(asked(epoch=epoch), NOW, queue("email"))
+    await ledger.add(asked(incident="other", epoch=7), NOW, queue("email"))
+    assert await ledger.newest_epoch(IncidentId("inc")) == 2
+
+
 async def test_a_cancel_that_comes_first_is_kept_and_an_acknowledgement_is_named_before_it(ledger: Ledger) -> None:
     gone = Stop(IncidentId("inc"), 3, "cleared", NOW)
     await ledger.cancel(gone)

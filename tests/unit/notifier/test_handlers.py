@@ -326,3 +326,19 @@ async def test_the_acknowledgement_kept_is_the_first() -> None:
     assert await ledger.acknowledge(first, lambda _book, _stop: None) == first
     second = Stop(IncidentId("inc"), 0, "link", NOW, "joao")
     assert await ledger.acknowledge(second, lambda _book, _stop: None) == first
+
+
+async def test_a_link_of_the_time_before_a_reopening_acknowledges_nothing_and_says_so() -> None:
+    office = Office()
+    await request_page(office.desk, request("joao"))
+    await office.run()
+    old = (office.sent("email")[0].ack_url or "").rpartition("/")[2]
+    await acknowledge(office.desk, old)
+    await request_page(office.desk, request("joao", epoch=1))
+    await office.run()
+    new = (office.sent("email")[1].ack_url or "").rpartition("/")[2]
+    assert await read_link(office.desk, old) == LinkRefused("superseded")
+    assert await acknowledge(office.desk, old) == LinkRefused("superseded")
+    assert await office.ledger.stop_of(IncidentId("inc"), 1) is None
+    assert isinstance(await acknowledge(office.desk, new), Link)
+    assert await office.ledger.stop_of(IncidentId("inc"), 1) is not None
