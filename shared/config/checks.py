@@ -1,6 +1,5 @@
 """Services, and the checks that look at them."""
 
-import re
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Literal
@@ -8,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_serializer, model_validator
 
 from shared.config.json_path import JsonPath
+from shared.config.patterns import compile_pattern
 from shared.config.scalars import resolve_plain
 from shared.config.types import ALSO_VARIABLE, Between, Duration, Flag, FromVariable, Id, Strict, Text, Unit, Url
 from shared.values import ID_PATTERN, CheckId, ServiceId
@@ -51,10 +51,7 @@ Statuses = Annotated[
 
 
 def _compiles(value: str) -> str:
-    try:
-        re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"is not a regular expression: {error}") from error
+    compile_pattern(value)
     return value
 
 

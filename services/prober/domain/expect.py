@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 from services.prober.domain.look import Answer, Finding
 from services.prober.domain.safe_text import excerpt, safe_text
 from shared.config.json_path import parse_json_path
+from shared.config.patterns import Pattern, compile_pattern
 from shared.config.slice_models import HttpProbe, JsonCondition
 from shared.values import Outcome
 
@@ -31,7 +31,7 @@ class JsonExpectation:
 
     condition: JsonCondition
     steps: Steps
-    pattern: re.Pattern[str] | None
+    pattern: Pattern | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Expectations:
     statuses: tuple[int, ...] | None
     headers: Mapping[str, str]
     contains: tuple[str, ...]
-    patterns: tuple[re.Pattern[str], ...]
+    patterns: tuple[Pattern, ...]
     json: tuple[JsonExpectation, ...]
     read: Mapping[str, tuple[str, Steps]]
 
@@ -57,14 +57,14 @@ def expectations_of(probe: HttpProbe) -> Expectations:
         statuses=probe.statuses,
         headers=probe.response_headers,
         contains=probe.contains,
-        patterns=tuple(re.compile(one) for one in probe.regexes),
+        patterns=tuple(compile_pattern(one) for one in probe.regexes),
         json=tuple(_json_expectation(one) for one in probe.json_conditions),
         read={name: (number.path, parse_json_path(number.path)) for name, number in probe.read.items()},
     )
 
 
 def _json_expectation(condition: JsonCondition) -> JsonExpectation:
-    pattern = re.compile(str(condition.value)) if condition.op == "matches" else None
+    pattern = compile_pattern(str(condition.value)) if condition.op == "matches" else None
     return JsonExpectation(condition, parse_json_path(condition.path), pattern)
 
 
@@ -150,7 +150,7 @@ def _holds(got: object, one: JsonExpectation) -> bool:
         case "is":  # 1 and true are different things in JSON, though not in Python
             return isinstance(got, bool) == isinstance(wanted, bool) and got == wanted
         case "matches":
-            return one.pattern is not None and isinstance(got, str) and one.pattern.search(got) is not None
+            return one.pattern is not None and isinstance(got, str) and one.pattern.search(got)
         case "above":
             return _is_number(got) and got > wanted  # type: ignore[operator]  # both are numbers here
         case "below":
