@@ -7,12 +7,17 @@ from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
 
 from shared.kit.errors import Refused, Transient, Unusable
+from shared.kit.http_limits import Bounded
+from shared.kit.logging import get_logger
+
+log = get_logger()
 
 PROBLEM = "application/problem+json"
 
@@ -57,7 +62,7 @@ class _Server(uvicorn.Server):
 async def serving(app: ASGIApp, sock: socket.socket, *, drain_s: float = 5.0) -> AsyncIterator[None]:
     """Serve an application on a socket while the block runs; then let requests in flight finish for `drain_s`."""
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=int(max(1, drain_s)),
+        Bounded(app), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=int(max(1, drain_s)),
         server_header=False, proxy_headers=False,
     )  # fmt: skip
     server = _Server(config)
@@ -77,7 +82,7 @@ def problem(status: int, title: str, detail: str, **more: object) -> JSONRespons
 
 
 def speak_problems(app: FastAPI) -> None:
-    """Make every error of an API answer in problem+json: refused 409, transient 503, invalid 422."""
+    """Make every error of an API answer in problem+json: refused 409, transient 503, invalid 422, our own bug 500."""
 
     @app.exception_handler(Refused)
     async def refused(_: Request, error: Refused) -> JSONResponse:
@@ -87,8 +92,8 @@ def speak_problems(app: FastAPI) -> None:
     async def transient(_: Request, error: Transient) -> JSONResponse:
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Try again", error.reason)
 
-    @app.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> JSONResponse:
+    @app.exception_handler(StarletteHTTPException)  # also what the router itself raises: unknown path, wrong method
+    async def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
         answer = problem(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail))
         answer.headers.update(error.headers or {})
         return answer
@@ -97,3 +102,8 @@ def speak_problems(app: FastAPI) -> None:
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         errors = [{"where": ".".join(map(str, e["loc"])), "what": e["msg"]} for e in error.errors()]
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid request", "see errors", errors=errors)
+
+    @app.exception_handler(Exception)
+    async def our_bug(request: Request, error: Exception) -> JSONResponse:
+        log.error("request_failed", path=request.url.path, error=repr(error), exc_info=error)
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Our fault", "this request found a bug of ours; it is logged")

@@ -11,7 +11,10 @@ from services.incidents.domain.timeline import Entry
 from shared.contracts import PageKind, PageState, Stage
 from shared.values import Severity
 
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000)]
+NO_NUL = r"^[^\x00]*$"
+"""Postgres keeps no NUL in a text."""
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000, pattern=NO_NUL)]
 
 
 class Nothing(BaseModel):
@@ -21,7 +24,7 @@ class Nothing(BaseModel):
 class AdvanceBody(BaseModel):
     """`override` passes an unmet gate; it needs the role manager, and a reason."""
 
-    reason: Annotated[str, Field(max_length=10_000)] = ""
+    reason: Annotated[str, Field(max_length=10_000, pattern=NO_NUL)] = ""
     override: bool = False
 
 

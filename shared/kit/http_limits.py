@@ -1,0 +1,71 @@
+"""What a stranger may cost us before we know who he is: bodies are bounded in size and in time, for every service."""
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LARGEST_BODY: Final = 256 * 1024
+"""Bytes. The longest thing anybody has to say to us is a note or a provider's report."""
+BODY_WITHIN_S: Final = 10.0
+
+
+class Bounded:
+    """Wraps an application: refuses a body that is too large or too slow, and an address with a NUL in it."""
+
+    def __init__(self, app: ASGIApp, *, largest: int = LARGEST_BODY, within_s: float = BODY_WITHIN_S) -> None:
+        self._app = app
+        self._largest = largest
+        self._within_s = within_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer by ourselves what can be refused by its head alone."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if "\x00" in scope["path"] or b"%00" in scope.get("query_string", b""):
+            await _refuse(send, HTTPStatus.BAD_REQUEST, "an address cannot hold a NUL")
+        elif _declared_length(scope) > self._largest:
+            await _refuse(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {self._largest} bytes")
+        else:
+            await self._app(scope, self._bounded(receive), send)
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """Count what comes; a length that was not declared, or was a lie, is found out here."""
+        got, is_complete, deadline = 0, False, asyncio.get_running_loop().time() + self._within_s
+
+        async def bounded() -> Message:
+            nonlocal got, is_complete
+            if is_complete:  # what comes now is the news that the client has gone, perhaps in an hour
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, f"the body took over {self._within_s:g} s") from None
+            got += len(message.get("body", b""))
+            is_complete = not message.get("more_body", False)
+            if got > self._largest:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {self._largest} bytes")
+            return message
+
+        return bounded
+
+
+def _declared_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0
+
+
+async def _refuse(send: Send, status: HTTPStatus, detail: str) -> None:
+    said = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
+    body = json.dumps(said).encode()
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode()),
+               (b"connection", b"close")]  # fmt: skip
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
