@@ -67,6 +67,12 @@ def init(
     host = _host_of(url)
     if host is None:
         fail(f"URL: must be a plain http:// or https:// address (got {url!r})", EXIT_BAD_INPUT)
+    if "@" in urlsplit(url).netloc:
+        fail(
+            "URL: holds a login, which would stand in the file: leave it out, and give the check a header"
+            " by reference (docs/configuration.md)",
+            EXIT_BAD_INPUT,
+        )
     if file.exists() and not force:
         fail(f"{file} exists; --force writes over it, --file names another", EXIT_BAD_INPUT)
     service = re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-")[:40]

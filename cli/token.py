@@ -48,7 +48,7 @@ async def _store(data: "Data", token: str, name: str, role: str) -> None:
     from shared.kit.tokens import Role, store_token
 
     system = find_system(data)
-    if system.nats_url and not system.token_key:
-        fail("HYPERCARE_TOKEN_KEY (or _FILE) is not set: the services would not believe the token", EXIT_BAD_INPUT)
     async with admin_bus(system) as client:
+        if not system.token_key:
+            fail("HYPERCARE_TOKEN_KEY (or _FILE) is not set: the services would not believe the token", EXIT_BAD_INPUT)
         await store_token(client.jetstream(), system.token_key, token, name, Role(role), SystemClock().now())

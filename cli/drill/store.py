@@ -72,6 +72,10 @@ class DataFolderHeldError(RuntimeError):
     """Another process writes into this folder."""
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 class Journal:
     """A file of JSON lines that is only ever appended to.
 
@@ -81,7 +85,9 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Open and lock the file, made with its folder where missing; raise DataFolderHeldError if another holds it."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab+", buffering=0)
+        # Others of this machine have no business in it: it holds acknowledge links.
+        self._file = open(path, "ab+", buffering=0, opener=_private)  # noqa: SIM115  # Path.open takes no opener
+        path.chmod(0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

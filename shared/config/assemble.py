@@ -89,8 +89,11 @@ class _Assembler:
         if self.read_file is None:
             self._error(item.mark, path, "files can be included only from a file")
             return
-        if PurePosixPath(item.text).is_absolute() or not item.text or "\x00" in item.text:
-            self._error(item.mark, path, "must be relative to the file that includes it", shortened(item.text))
+        wanted = PurePosixPath(item.text)
+        if wanted.is_absolute() or ".." in wanted.parts or not item.text or "\x00" in item.text:
+            # Anything else could make `validate` quote a file that its author may not read.
+            words = "must be in the folder of the file that includes it, or below"
+            self._error(item.mark, path, words, shortened(item.text))
             return
         try:
             name, text = self.read_file(file, item.text)

@@ -12,10 +12,11 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from pydantic import TypeAdapter, ValidationError
 
 from shared.contracts.streams import MEMBERS
 from shared.kit.bus import Publisher
@@ -43,6 +44,10 @@ class Beat:
     """Where this replica is: `pid`, `ops` (URL), for people and for `hypercare status`."""
 
 
+_BEAT: Final = TypeAdapter(Beat)
+"""Unknown fields are ignored, wrong ones are an error."""
+
+
 async def read_members(client: Client, service: str = "*", *, timeout: float = 1.0) -> list[Beat]:
     """The last heartbeat of every member that ever was, in one round trip. Raises Transient."""
     inbox = client.new_inbox()
@@ -57,9 +62,11 @@ async def read_members(client: Client, service: str = "*", *, timeout: float = 1
                 status = (msg.headers or {}).get("Status")
                 if status in {"204", "404"}:  # end of the batch; nobody yet
                     return beats
-                if status or not msg.data:
-                    raise Transient(f"cannot read the members: {status or 'no answer'}")
-                beats.append(_beat(json.loads(msg.data)))
+                if status:
+                    raise Transient(f"cannot read the members: {status}")
+                beat = _beat(msg.data)
+                if beat is not None:
+                    beats.append(beat)
     except (NatsError, OSError, TimeoutError) as error:
         raise Transient(f"cannot read the members: {error!r}") from error
     finally:
@@ -67,8 +74,15 @@ async def read_members(client: Client, service: str = "*", *, timeout: float = 1
             await subscription.unsubscribe()
 
 
-def _beat(fields: dict[str, Any]) -> Beat:
-    return Beat(**{name: fields[name] for name in Beat.__dataclass_fields__ if name in fields})
+def _beat(data: bytes) -> Beat | None:
+    """Read a heartbeat; None for the mark of a deleted member, and for what is none: it must not hide the others."""
+    if not data:
+        return None
+    try:
+        return _BEAT.validate_json(data)
+    except ValidationError as error:
+        log.warning("member_unreadable", error=str(error.errors()[0]["msg"]))
+        return None
 
 
 class Membership:

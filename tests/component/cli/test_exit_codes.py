@@ -75,6 +75,7 @@ WRONG = (
     ("nonsense",),
     ("demo", "--kill", "console"),
     ("init", "ftp://example.org"),
+    ("init", "https://user:password@example.org/"),
     ("init", "http://example.org:99999/"),
     ("up", "--scale", "evaluator=none"),
     ("up", "--scale", "teapot=2"),
