@@ -24,9 +24,10 @@ import trustme
 import uvloop
 
 from services.prober.adapters.curl import CurlWeb
-from services.prober.batches import Identity, Outlet
+from services.prober.batches import Outlet
 from services.prober.domain.look import Answer, Fault, Request
 from services.prober.domain.plan import programme_of
+from services.prober.lane import Identity
 from services.prober.runner import Caps, Runner
 from shared.config import ProberSlice
 from shared.config.checks import CheckKind

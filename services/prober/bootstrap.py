@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from services.prober.adapters.curl import CurlWeb, find_ca_file
 from services.prober.api.pings import Pings, pings_app
 from services.prober.assignment import Assignment
-from services.prober.batches import SOURCE, Identity, Outlet
+from services.prober.batches import Outlet
 from services.prober.domain.plan import Programme, programme_of
+from services.prober.lane import SOURCE, Identity
 from services.prober.runner import Caps, Runner
 from services.prober.settings import Settings
 from shared.config import ProberSlice, SecretMissing

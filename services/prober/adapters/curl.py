@@ -1,8 +1,7 @@
 """Ask a web address with libcurl: all phases measured, a new connection each time, one shared CA store."""
 
 import importlib.util
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -12,14 +11,12 @@ import pycurl
 
 from services.prober.adapters.curl_faults import Certificate, Circumstances, fault_of, is_certificate_fault
 from services.prober.adapters.curl_faults import read_certificate as _read_certificate
-from services.prober.adapters.curl_loop import CurlLoop, Ended
+from services.prober.adapters.curl_hop import BODY_LIMIT, Hop, Received, Times, read_times
+from services.prober.adapters.curl_loop import CurlLoop
 from services.prober.domain.look import Answer, Fault, Request
 from shared.kit.errors import Unusable
 from shared.values import format_duration
 
-BODY_LIMIT: Final = 1024 * 1024
-"""Bytes of an answer that are read; a longer one is a fault: a check is no download."""
-HEADER_LIMIT: Final = 64 * 1024
 CERTIFICATE_LOOK_S: Final = 1.0
 CA_CACHE_TIMEOUT: Final = 321
 """CURLOPT_CA_CACHE_TIMEOUT, which this pycurl does not name. The cache belongs to the multi handle: parsed once."""
@@ -49,68 +46,6 @@ def find_ca_file(wanted: Path | None) -> str:
     raise Unusable("no CA bundle found; install ca-certificates or name one in HYPERCARE_CA_FILE")
 
 
-@dataclass
-class _Received:
-    """What has come of an answer so far."""
-
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytearray = field(default_factory=bytearray)
-    header_bytes: int = 0
-    is_too_large: bool = False
-
-    def on_header(self, line: bytes) -> int | None:
-        self.header_bytes += len(line)
-        if self.header_bytes > HEADER_LIMIT:
-            self.is_too_large = True
-            return -1
-        if line.startswith(b"HTTP/"):  # an interim answer (100, 103) was before this one
-            self.headers.clear()
-            return None
-        name, colon, value = line.decode("latin-1").partition(":")
-        if colon:
-            name, value = name.strip().lower(), value.strip()
-            self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
-        return None
-
-    def on_body(self, chunk: bytes) -> int | None:
-        if len(self.body) + len(chunk) > BODY_LIMIT:
-            self.is_too_large = True
-            return -1
-        self.body += chunk
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Hop:
-    """One request and its answer, or its end."""
-
-    ended: Ended
-    received: _Received
-    status: int
-    redirect_url: str | None
-    times: "_Times"
-    os_errno: int
-    verify_result: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Times:
-    """Seconds, each phase its own share."""
-
-    dns: float = 0.0
-    connect: float = 0.0
-    tls: float = 0.0
-    ttfb: float = 0.0
-    transfer: float = 0.0
-    total: float = 0.0
-
-    def plus(self, other: "_Times") -> "_Times":
-        return _Times(*(getattr(self, name) + getattr(other, name) for name in _Times.__slots__))
-
-    def phases(self) -> dict[str, float]:
-        return {name: round(getattr(self, name), 6) for name in _Times.__slots__ if name != "total"}
-
-
 class CurlWeb:
     """The web as seen through libcurl. Make it inside the event loop; close it last."""
 
@@ -128,7 +63,7 @@ class CurlWeb:
 
     async def ask(self, request: Request) -> Answer | Fault:
         """Ask, following redirects ourselves: phases stay exact per hop, and secrets stay with their host."""
-        spent = _Times()
+        spent = Times()
         asked = request
         for _ in range(request.max_redirects + 1):
             left_s = request.timeout_s - spent.total
@@ -144,8 +79,8 @@ class CurlWeb:
         reason = f"more than {limit} redirect{'s' if limit > 1 else ''}"
         return Fault("too-many-redirects", reason, round(spent.total, 6), spent.phases())
 
-    async def _hop(self, request: Request, timeout_s: float) -> _Hop:
-        received = _Received()
+    async def _hop(self, request: Request, timeout_s: float) -> Hop:
+        received = Received()
         handle = self._idle.pop() if self._idle else pycurl.Curl()
         try:
             self._set_connection(handle, request, timeout_s)
@@ -153,12 +88,12 @@ class CurlWeb:
             handle.setopt(pycurl.HEADERFUNCTION, received.on_header)
             handle.setopt(pycurl.WRITEFUNCTION, received.on_body)
             ended = await self._curl.perform(handle)
-            return _Hop(
+            return Hop(
                 ended=ended,
                 received=received,
                 status=handle.getinfo(pycurl.RESPONSE_CODE),
                 redirect_url=handle.getinfo(pycurl.REDIRECT_URL),
-                times=_read_times(handle.getinfo, is_answered=bool(received.header_bytes)),
+                times=read_times(handle.getinfo, is_answered=bool(received.header_bytes)),
                 os_errno=handle.getinfo(pycurl.OS_ERRNO),
                 verify_result=handle.getinfo(pycurl.SSL_VERIFYRESULT),
             )
@@ -182,7 +117,7 @@ class CurlWeb:
             handle.setopt(pycurl.SSL_VERIFYPEER, 0)
             handle.setopt(pycurl.SSL_VERIFYHOST, 0)
 
-    async def _fault(self, asked: Request, first: Request, hop: _Hop, spent: _Times) -> Fault:
+    async def _fault(self, asked: Request, first: Request, hop: Hop, spent: Times) -> Fault:
         took_s, phases = round(spent.total, 6), spent.phases()
         if hop.received.is_too_large or hop.ended.code == pycurl.E_FILESIZE_EXCEEDED:
             return Fault("body-too-large", f"answer is longer than {BODY_LIMIT // 1024} KiB", took_s, phases)
@@ -250,24 +185,3 @@ def _redirected(request: Request, status: int, url: str) -> Request:
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port
-
-
-def _read_times(getinfo: Callable[[int], int], *, is_answered: bool) -> _Times:
-    """Read libcurl's times: microseconds from the start of the transfer to each phase's end; 0 = not reached.
-
-    It also fills in the first byte's time when none ever came: hence `is_answered`.
-    """
-    named = getinfo(pycurl.NAMELOOKUP_TIME_T)
-    connected = getinfo(pycurl.CONNECT_TIME_T)
-    secured = getinfo(pycurl.APPCONNECT_TIME_T)
-    first_byte = getinfo(pycurl.STARTTRANSFER_TIME_T) if is_answered else 0
-    total = getinfo(pycurl.TOTAL_TIME_T)
-    ready = max(named, connected, secured)
-    return _Times(
-        dns=named / 1e6,
-        connect=max(0, connected - named) / 1e6,
-        tls=max(0, secured - connected) / 1e6 if secured else 0.0,
-        ttfb=max(0, first_byte - ready) / 1e6 if first_byte else 0.0,
-        transfer=max(0, total - first_byte) / 1e6 if first_byte else 0.0,
-        total=total / 1e6,
-    )
