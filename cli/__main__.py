@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import configuration, dead, demo, incident, init, migrate, page, status, token, up
+from cli import configuration, dead, demo, incident, init, keys, migrate, page, status, token, up
 from cli.drill import commands as drill
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("validate", epilog="Example: hypercare validate hypercare.yaml")(con
 app.command("plan", epilog="Example: hypercare plan hypercare.yaml")(configuration.plan)
 app.command("apply", epilog="Example: hypercare apply hypercare.yaml")(configuration.apply)
 app.command("status", epilog="Example: hypercare status --json")(status.status)
+app.command("keys", epilog="Example: hypercare keys secrets")(keys.keys)
 app.command("migrate", epilog="Example: hypercare migrate")(migrate.migrate)
 app.add_typer(incident.app)
 app.add_typer(page.app)

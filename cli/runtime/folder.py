@@ -4,36 +4,19 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from cli.runtime.processes import ProcessMark, end_orphans, is_running, mark
+from cli.runtime.secrets import Secrets, make_up, write_private
 from shared.kit.clock import Clock
 from shared.kit.errors import Unusable
 
 WAIT_FOR_ORPHANS_S: Final = 15.0
-
-
-@dataclass(frozen=True)
-class Secrets:
-    """What an installation makes up once and keeps (`secrets.json`, 0600). All values are URL-safe."""
-
-    link_key: str = field(repr=False)
-    """Signs acknowledgement links."""
-    ping_key: str = field(repr=False)
-    """Derives heartbeat addresses."""
-    token_key: str = field(repr=False)
-    """Seals the entries of API tokens."""
-    admin_token: str = field(repr=False)
-    bus: Mapping[str, str] = field(repr=False)
-    """Password by user of the bus."""
-    database: Mapping[str, str] = field(repr=False)
-    """Password by role of the database."""
 
 
 class DataFolder:
@@ -81,20 +64,14 @@ class DataFolder:
         """The installation's secrets; what is missing is made up and kept. The admin's token is in `token_file` too."""
         path = self.path / "secrets.json"
         kept = _read_json(path)
-        bus, database = kept.get("bus", {}), kept.get("database", {})
-        if not isinstance(bus, dict) or not isinstance(database, dict):
-            raise Unusable(f"{path} is damaged: move it away to have new secrets made (acknowledgement links change)")
-        made = Secrets(
-            link_key=str(kept.get("link_key") or secrets.token_urlsafe(32)),
-            ping_key=str(kept.get("ping_key") or secrets.token_urlsafe(32)),
-            token_key=str(kept.get("token_key") or secrets.token_urlsafe(32)),
-            admin_token=str(kept.get("admin_token") or f"hc_{secrets.token_urlsafe(32)}"),
-            bus=bus | {user: secrets.token_urlsafe(24) for user in bus_users if user not in bus},
-            database=database | {role: secrets.token_urlsafe(24) for role in database_roles if role not in database},
-        )
+        try:
+            made = make_up(kept, bus_users, database_roles)
+        except TypeError as error:
+            hint = "move it away to have new secrets made (acknowledgement links change)"
+            raise Unusable(f"{path} is damaged: {hint}") from error
         if asdict(made) != kept:
-            _write_private(path, json.dumps(asdict(made), indent=1))
-        _write_private(self.token_file, made.admin_token)
+            write_private(path, json.dumps(asdict(made), indent=1))
+        write_private(self.token_file, made.admin_token)
         return made
 
     @property
@@ -108,7 +85,7 @@ class DataFolder:
 
     def remember_ports(self, ports: Mapping[str, int]) -> None:
         """Add to what is kept."""
-        _write_private(self.path / "ports.json", json.dumps({**self.ports(), **ports}, indent=1, sort_keys=True))
+        write_private(self.path / "ports.json", json.dumps({**self.ports(), **ports}, indent=1, sort_keys=True))
 
     def write_runtime(self, addresses: Mapping[str, str], processes: Iterable[ProcessMark]) -> None:
         """Say to the world (`hypercare status`) and to the next `open` what runs: replaces `runtime.json` at once."""
@@ -119,7 +96,7 @@ class DataFolder:
             "token_file": str(self.token_file),
             "processes": [asdict(process) for process in processes],
         }
-        _write_private(self.path / "runtime.json", json.dumps(said, indent=1))
+        write_private(self.path / "runtime.json", json.dumps(said, indent=1))
 
     def close(self) -> None:
         """Give the folder back. Call it when every child is gone."""
@@ -194,13 +171,3 @@ def _read_json(path: Path) -> dict[str, object]:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Replace a file in one step, 0600, durable before it is seen."""
-    half = path.with_name(f".{path.name}.half")
-    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)

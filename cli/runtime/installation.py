@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from cli.runtime.folder import DataFolder, Secrets
+from cli.runtime.folder import DataFolder
 from cli.runtime.nats import bus_logins
 from cli.runtime.ports import Ports
 from cli.runtime.postgres import SUPERUSER, PostgresSetup
+from cli.runtime.secrets import Secrets
 from cli.runtime.servers import nats_spec, postgres_spec, service_spec
 from cli.runtime.supervisor import ProcessSpec
 from cli.system import SCHEMAS

@@ -128,10 +128,12 @@ CONSOLE = _user(
     *_reads_bucket(TOKENS),
     listens=("hc.samples.v1.*.*", "hc.incidents.v1.>", "hc.receipts.v1.>", "hc.breaches.v1.>", "hc.open.v1.>"),
 )
+PLATFORM = BusUser("platform", ("_INBOX.platform.>",), ("_INBOX.platform.>", "hc.incidents.v1.>", "hc.breaches.v1.>"))
+"""For teams that listen on the bus."""
 ADMIN = BusUser("admin", (">",), (">",))
 """The command line's own user: declares streams, applies configuration, reads and replays dead letters."""
 
-BUS_USERS = (PROBER, EVALUATOR, INCIDENTS_USER, NOTIFIER, CONSOLE, ADMIN)
+BUS_USERS = (PROBER, EVALUATOR, INCIDENTS_USER, NOTIFIER, CONSOLE, PLATFORM, ADMIN)
 
 # A prober must not be able to say a control record. NATS permissions know no exception inside `publish.allow`
 # without a deny list, so the deny lists stand here beside the table.
