@@ -128,7 +128,9 @@ CONSOLE = _user(
     *_reads_bucket(TOKENS),
     listens=("hc.samples.v1.*.*", "hc.incidents.v1.>", "hc.receipts.v1.>", "hc.breaches.v1.>", "hc.open.v1.>"),
 )
-PLATFORM = BusUser("platform", ("_INBOX.platform.>",), ("_INBOX.platform.>", "hc.incidents.v1.>", "hc.breaches.v1.>"))
+PLATFORM = BusUser(
+    "platform", ("$JS.API.INFO", "_INBOX.platform.>"), ("_INBOX.platform.>", "hc.incidents.v1.>", "hc.breaches.v1.>")
+)
 """For teams that listen on the bus."""
 ADMIN = BusUser("admin", (">",), (">",))
 """The command line's own user: declares streams, applies configuration, reads and replays dead letters."""

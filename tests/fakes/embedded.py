@@ -103,6 +103,7 @@ class Server:
         """Freeze it (SIGSTOP): connections stay, nothing answers."""
         if running := self._running():
             running.send_signal(signal.SIGSTOP)
+            wait_until(lambda: _state(running.pid) == "T", "the server is frozen")
 
     def resume(self) -> None:
         """Let it go on (SIGCONT)."""
@@ -198,10 +199,15 @@ def _children(pid: int) -> list[int]:
 
 def _is_alive(pid: int) -> bool:
     """Neither gone nor a zombie that only waits for its parent."""
+    return _state(pid) not in "ZX"
+
+
+def _state(pid: int) -> str:
+    """The kernel's letter for what a process does; X for one that is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return "X"
 
 
 def _folder(prefix: str) -> Path:
