@@ -11,7 +11,7 @@ from cli.system import EXIT_BAD_INPUT, EXIT_NOT_DONE, fail
 
 if TYPE_CHECKING:
     from cli.runtime.site import Site
-    from cli.story import Told
+    from cli.told import Told
 
 KILLABLE: Final = ("prober", "evaluator", "incidents", "notifier")
 
@@ -26,7 +26,10 @@ def demo(
     data: Annotated[Path | None, typer.Option(help="A data folder to keep; without one, a passing one.")] = None,
     scale: Annotated[str | None, typer.Option(help="Replicas: evaluator=2,prober=2")] = None,
 ) -> None:
-    """Start everything with the example on short clocks, break it, and follow the page. Exit 0 only if it all came."""
+    """Start everything with the example on short clocks, break it, and follow the page.
+
+    Exit 0 only if every hop happened and every page arrived once, or as often as the ledger calls its sends unknown.
+    """
     if kill is not None and kill not in KILLABLE:
         fail(f"--kill: must be one of {', '.join(KILLABLE)} (got {kill})", EXIT_BAD_INPUT)
     if data is not None:

@@ -4,136 +4,54 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import httpx
-from nats.aio.msg import Msg
-from pydantic import ValidationError
 
+from cli.listening import EACH_WITHIN_S, Listener, listening
+from cli.reckoning import disagreements, is_settled, named, ways_of
 from cli.runtime import example
+from cli.runtime.processes import ProcessMark
 from cli.runtime.site import Site
-from cli.system import admin_bus
+from cli.told import HOPS, Told
 from shared.contracts import (
-    BY_TYPE,
     BreachCleared,
     BreachOpened,
     IncidentAcknowledged,
     IncidentClosed,
     IncidentOpened,
     IncidentResolved,
-    Message,
 )
-from shared.contracts.base import type_in
 from shared.kit.clock import SystemClock
 
-HOPS: Final = (
-    "fault_injected", "probe_failed", "breach_opened", "incident_opened", "page_handed_over",
-    "acknowledged", "healed", "breach_cleared", "resolved", "closed",
-)  # fmt: skip
-EACH_WITHIN_S: Final = 45.0
 RULE: Final = "web-down"
 _LINK: Final = re.compile(r"https?://\S+/a/[\w.~-]+")
 
 Say = Callable[[str], None]
-M = TypeVar("M", bound=Message)
-
-
-@dataclass
-class Told:
-    """What happened when."""
-
-    at: dict[str, datetime] = field(default_factory=dict)
-    received: list[dict[str, Any]] = field(default_factory=list)
-    missing: str | None = None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether every hop happened."""
-        return self.missing is None and set(self.at) == set(HOPS)
-
-    def lag_ms(self, first: str, last: str) -> float | None:
-        """Milliseconds between two hops."""
-        if first in self.at and last in self.at:
-            return round((self.at[last] - self.at[first]).total_seconds() * 1000, 1)
-        return None
-
-    def to_json(self) -> dict[str, Any]:
-        """Hops in their order, lags between neighbours, and what arrived at the sinks."""
-        happened = [hop for hop in HOPS if hop in self.at]
-        lags = {f"{one}_to_{two}": self.lag_ms(one, two) for one, two in pairwise(happened)}
-        lags["probe_failed_to_page_handed_over"] = self.lag_ms("probe_failed", "page_handed_over")
-        fields = ("page", "person", "rung", "channel", "kind", "at")
-        return {
-            "hops": [{"hop": hop, "at": self.at[hop].isoformat()} for hop in happened],
-            "lags_ms": lags,
-            "received_by_sinks": [{name: message.get(name) for name in fields} for message in self.received],
-            "missing": self.missing,
-        }
-
-
-class Listener:
-    """Remembers every message on the bus and lets the story wait for one."""
-
-    def __init__(self) -> None:
-        self._seen: list[Message] = []
-        self._news = asyncio.Condition()
-
-    async def on_message(self, msg: Msg) -> None:
-        """A callback for a subscription."""
-        cls = BY_TYPE.get(type_in(msg.headers) or "")
-        if cls is None:
-            return
-        try:
-            message = cls.from_json(msg.data)
-        except ValidationError:
-            return
-        async with self._news:
-            self._seen.append(message)
-            self._news.notify_all()
-
-    async def wait_for(self, kind: type[M], is_it: Callable[[M], bool] = lambda _: True) -> M:
-        """The first such message, past or to come. Raises TimeoutError."""
-
-        def find() -> M | None:
-            return next((m for m in self._seen if type(m) is kind and is_it(m)), None)
-
-        async with asyncio.timeout(EACH_WITHIN_S), self._news:
-            await self._news.wait_for(lambda: find() is not None)
-        found = find()
-        assert found is not None  # noqa: S101  # the condition above
-        return found
-
-
-@asynccontextmanager
-async def listening(site: Site) -> AsyncIterator[Listener]:
-    """Listen to everything as `admin` while the block runs."""
-    listener = Listener()
-    async with admin_bus(site.system) as client:
-        await client.subscribe("hc.>", cb=listener.on_message)
-        await client.flush()
-        yield listener
+T = TypeVar("T")
 
 
 async def tell(site: Site, say: Say, *, kill: str | None = None, crash_file: Path | None = None) -> Told:
     """Break the example, follow the page, acknowledge, heal, resolve, close; `missing` names what never came."""
     told = Told()
-    async with listening(site) as bus, httpx.AsyncClient(timeout=10, trust_env=False) as http:
+    async with listening(site.system) as bus, httpx.AsyncClient(timeout=10, trust_env=False) as http:
         story = _Story(site, bus, http, told, say)
         try:
             await story.run(kill, crash_file)
+            await story.reckon()
         except TimeoutError:
-            told.missing = next((hop for hop in HOPS if hop not in told.at), "the end")
+            told.missing = next((hop for hop in HOPS if hop not in told.at), "an end of every page")
+            told.received = await story.received()
             say(f"{'':>10}  {told.missing} did not happen within {EACH_WITHIN_S:g} s")
-        told.received = await story.received()
+    for words in told.disagreements:
+        say(f"{'':>10}  {words}")
     if told.is_whole:
         lag = told.lag_ms("probe_failed", "page_handed_over")
         say(f"\nevery hop happened; from the failed probe to the page in the inbox: {lag} ms")
+        say(f"{len(told.received)} messages arrived, each as often as the page ledger says")
     return told
 
 
@@ -146,10 +64,21 @@ class _Story:
         self._http = http
         self._told = told
         self._say = say
+        self._before = 0  # what an earlier story in the same data folder has received
+        self._incident = ""
 
     async def run(self, kill: str | None, crash_file: Path | None) -> None:
-        if crash_file is not None:
-            crash_file.write_text("send.during 1", encoding="utf-8")
+        self._before = len(await self.received())
+        dying = asyncio.create_task(self._watch_dying(crash_file)) if crash_file else None
+        try:
+            await self._run(kill if crash_file is None else None)
+            if dying:
+                await asyncio.wait_for(dying, EACH_WITHIN_S)
+        finally:
+            if dying:
+                dying.cancel()
+
+    async def _run(self, kill: str | None) -> None:
         await self._switch("errors")
         self._hop("fault_injected", SystemClock().now(), "the ERP answers 500 from now on")
 
@@ -157,12 +86,13 @@ class _Story:
         ended_at = breach.breach.began_at + timedelta(seconds=breach.sample_took_s or 0)
         self._hop("probe_failed", ended_at, "the probe that made the rule true")
         self._hop("breach_opened", breach.occurred_at, breach.breach.summary)
-        if kill is not None and crash_file is None:
+        if kill is not None:
             self._kill(kill)
 
         incident = await self._bus.wait_for(IncidentOpened, lambda m: m.symptom == RULE)
         self._hop("incident_opened", incident.occurred_at, incident.name)
-        mail = await self._mail(incident.name)
+        self._incident = incident.incident
+        mail = await self._mail()
         self._hop("page_handed_over", _instant(mail["at"]), f"{mail['subject']!r} in the inbox of {mail['to']}")
 
         await self._press_link(mail)
@@ -185,32 +115,77 @@ class _Story:
         self._hop("closed", closed.occurred_at, "the post-mortem is written")
 
     def _hop(self, name: str, at: datetime, words: str) -> None:
-        first = min(self._told.at.values(), default=at)
         self._told.at[name] = at
+        self._line(at, name, words)
+
+    def _line(self, at: datetime, name: str, words: str) -> None:
+        first = min(self._told.at.values(), default=at)
         self._say(f"{(at - first).total_seconds():>+9.3f}s  {name:<17} {words}")
 
     def _kill(self, service: str) -> None:
-        mark = next(p for p in self._site.supervisor.processes() if p.name.startswith(f"{service}-"))
+        mark = self._process_of(service)
         os.kill(mark.pid, signal.SIGKILL)
-        self._say(f"{'':>10}  {mark.name} (process {mark.pid}) is killed with SIGKILL")
+        self._killed(mark, "SIGKILL, right after the breach was said")
+
+    async def _watch_dying(self, crash_file: Path) -> None:
+        """Arm the notifier to kill itself in the middle of its next send, and say when it has.
+
+        It removes the file right before it dies (`shared.kit.crash_points`).
+        """
+        mark = self._process_of("notifier")
+        crash_file.write_text("send.during 1", encoding="utf-8")
+        while crash_file.exists():  # noqa: ASYNC110  # another process removes it; it can only be looked for
+            await asyncio.sleep(0.005)
+        self._killed(mark, "SIGKILL in the middle of a send: nobody knows what became of it")
+
+    def _process_of(self, service: str) -> ProcessMark:
+        return next(p for p in self._site.supervisor.processes() if p.name.startswith(f"{service}-"))
+
+    def _killed(self, mark: ProcessMark, how: str) -> None:
+        now = SystemClock().now()
+        self._told.killed = {"process": mark.name, "at": now.isoformat()}
+        self._line(now, "killed", f"{mark.name} (process {mark.pid}): {how}")
 
     async def _switch(self, mode: str) -> None:
         url = f"{example.erp_admin_url(self._site.home.ports)}/switch"
         (await self._http.put(url, json={"mode": mode})).raise_for_status()
 
     async def received(self) -> list[dict[str, Any]]:
-        """Everything the sinks got so far."""
-        answer = await self._http.get(f"{example.sinks_url(self._site.home.ports)}/received.json")
+        """Everything the sinks got in this story so far."""
+        answer = await self._http.get(
+            f"{example.sinks_url(self._site.home.ports)}/received.json", params={"since": self._before}
+        )
         found: list[dict[str, Any]] = answer.json()
         return found
 
-    async def _mail(self, incident_name: str) -> dict[str, Any]:
+    async def reckon(self) -> None:
+        """Wait until every page of the incident has come to its end; then hold what arrived against the ledger."""
+        ways = ways_of(await _until(self._settled_pages))
+        arrivals = await self.received()
+        self._told.received = [named(arrival, ways) for arrival in arrivals]
+        self._told.disagreements = list(disagreements(ways, arrivals))
+
+    async def _settled_pages(self) -> list[dict[str, Any]] | None:
+        """The pages that the incident has asked for, from the ledger; None while one is still on its way."""
+        asked_for = (await self._api("GET", f"/{self._incident}"))["pages"]
+        pages = [await self._page(one["page"]) for one in asked_for]
+        settled = [page for page in pages if page is not None and is_settled(page)]
+        return settled if len(settled) == len(asked_for) else None
+
+    async def _page(self, page: str) -> dict[str, Any] | None:
+        answer = await self._http.get(
+            f"{self._site.system.notifier_url}/api/v1/pages/{page}",
+            headers={"Authorization": f"Bearer {self._site.system.token}"},
+        )
+        found: dict[str, Any] | None = answer.json() if answer.is_success else None
+        return found
+
+    async def _mail(self) -> dict[str, Any]:
         """The first mail of kind `page` that holds an acknowledge link."""
 
         async def look() -> dict[str, Any] | None:
             return next((m for m in await self.received() if m["channel"] == "email" and m["kind"] == "page"), None)
 
-        del incident_name
         return await _until(look)
 
     async def _press_link(self, mail: dict[str, Any]) -> None:
@@ -255,9 +230,6 @@ class _Story:
     async def _close(self, incident: str) -> None:
         if (await self._api("GET", f"/{incident}"))["stage"] != "closed":
             await self._api("POST", f"/{incident}/advance", {"reason": "post-mortem written"})
-
-
-T = TypeVar("T")
 
 
 async def _until(look: Callable[[], Awaitable[T | None]]) -> T:

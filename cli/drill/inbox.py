@@ -163,8 +163,8 @@ def _public(message: Received) -> dict[str, object]:
 def grouped(messages: Sequence[Received], known: Sequence[Received]) -> list[Group]:
     """Group messages by incident, the incident with the newest message first.
 
-    An SMS or a chat message does not carry its incident: it belongs to the one whose other message has the same
-    acknowledge link, and else stays with those of no known incident.
+    An SMS does not carry its incident: it belongs to the one whose other message has the same acknowledge link, and
+    else stays with those of no known incident.
     """
     by_link = {m.ack_url: m.incident for m in known if m.ack_url and m.incident}
     found: dict[str | None, list[Received]] = {}

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from cli.drill.behaviour import Behaviour, Mode, Wire
 from cli.drill.desk import REFUSALS, Desk, ack_url_in
-from cli.drill.store import Arrival, Channel, joined
+from cli.drill.store import Arrival, Channel, joined, marks_in
 from shared.values import stable_id
 
 _STATUS_OF_WORD: Final = {
@@ -56,15 +56,19 @@ class SlackSink:
         if not text:
             return _word("no_text")
         headers = {name: value for name, value in joined(request.headers.items()).items() if name in _KEPT_HEADERS}
+        meant = _metadata(payload)
+        delivery = meant.get("delivery")
         self._desk.store.add(
             Arrival(
+                **dict(marks_in(meant)),
                 at=at,
                 channel=Channel.CHAT,
                 to=to,
                 text=text,
                 ack_url=ack_url_in(text),
+                message_id=str(delivery) if delivery else None,
                 headers=headers,
-                same_as=stable_id(to, text),
+                same_as=stable_id(to, str(delivery or text)),
                 delivered=behaviour.mode is not Mode.LIE,
             )
         )
@@ -81,6 +85,13 @@ def _payload(raw: bytes, content_type: str) -> dict[str, object] | None:
     except (ValueError, KeyError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _metadata(payload: dict[str, object]) -> dict[str, object]:
+    """Return what the sender noted for programs (Slack's message metadata); empty where there is none."""
+    metadata = payload.get("metadata")
+    found = metadata.get("event_payload") if isinstance(metadata, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _to(payload: dict[str, object] | None, team: str, hook: str) -> str:

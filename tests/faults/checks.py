@@ -123,46 +123,25 @@ def _is_final(page: dict[str, Any]) -> bool:
 
 async def sinks_agree(story: Story, ways: Sequence[Way]) -> None:
     """Every delivery that was taken arrived exactly once; more often only as often as its ledger says unknown."""
-    groups: dict[str, list[Way]] = defaultdict(list)
-    for way in ways:
-        groups[_name_of(way)].append(way)
-    came = Counter(_name_of_arrival(one, groups) for one in await story.arrivals())
-    strangers = {name: count for name, count in came.items() if name not in groups}
+    by_name = {str(way.delivery["delivery"]): way for way in ways}
+    came = Counter(_name_of_arrival(one, ways) for one in await story.arrivals())
+    strangers = {name: count for name, count in came.items() if name not in by_name}
     assert not strangers, f"arrived and in no ledger: {strangers}"
-    for name, group in groups.items():
-        taken = sum(way.taken for way in group)
-        most = taken + sum(way.unknown for way in group)
-        said = [way.words for way in group]
-        at_least = sum(way.delivery["state"] in ARRIVED for way in group)
-        assert at_least <= came[name], f"in the ledger and not at the sinks ({came[name]} came): {said}"
-        assert came[name] <= most, f"arrived {came[name]} times, at most {most} explained: {said}"
+    for name, way in by_name.items():
+        most = way.taken + way.unknown
+        at_least = int(way.delivery["state"] in ARRIVED)
+        assert at_least <= came[name], f"in the ledger and not at the sinks ({came[name]} came): {way.words}"
+        assert came[name] <= most, f"arrived {came[name]} times, at most {most} explained: {way.words}"
 
 
-def _name_of(way: Way) -> str:
-    """What an arrival can be matched by: the delivery, and for chat (which carries no name) the message itself."""
-    if way.delivery["channel"] == "chat":
-        return f"chat:{way.page['incident_name']}:{_bare(way.page['title'])}"
-    return str(way.delivery["delivery"])
-
-
-def _name_of_arrival(one: dict[str, Any], groups: dict[str, list[Way]]) -> str:
-    if one["channel"] == "email":
+def _name_of_arrival(one: dict[str, Any], ways: Sequence[Way]) -> str:
+    """Which delivery it is; an SMS carries its name in its link, or the beginning of it."""
+    if one["channel"] != "sms":
         return str(one["message_id"]).strip("<>").partition("@")[0]
-    if one["channel"] == "sms":
-        claimed = read_token(one["ack_url"].rpartition("/")[2]) if one["ack_url"] else None
-        start = str(one["text"]).rpartition("\nRef ")[2]
-        return claimed.delivery if claimed else next((name for name in groups if name.startswith(start)), one["text"])
-    text = _bare(one["text"])
-    found = [n for n, g in groups.items() if n.startswith("chat:") and all(_bare(p) in text for p in _parts(g[0]))]
-    return max(found, key=len, default=str(one["text"]))
-
-
-def _parts(way: Way) -> tuple[str, str]:
-    return way.page["title"], f"Incident {way.page['incident_name']} ("
-
-
-def _bare(text: str) -> str:
-    return text.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">").replace("\n", " ")
+    claimed = read_token(one["ack_url"].rpartition("/")[2]) if one["ack_url"] else None
+    start = str(one["text"]).rpartition("\nRef ")[2]
+    names = (str(way.delivery["delivery"]) for way in ways)
+    return claimed.delivery if claimed else next((name for name in names if name.startswith(start)), one["text"])
 
 
 def no_send_after_ack(story: Story, ways: Sequence[Way]) -> None:

@@ -46,7 +46,12 @@ def hypercare(*argv: str | Path) -> Said:
 
 
 def hypercare_as(
-    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path = ROOT, user: int | None = None
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    user: int | None = None,
+    within_s: float = 60,
 ) -> Said:
     """Run a command as a program of its own; `user` also gives its python and environment by `env_of`."""
     python, base = python_of(user)
@@ -56,7 +61,7 @@ def hypercare_as(
         env={**base, **(env or {})},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=within_s,
         check=False,
         user=user,
         group=user,

@@ -282,6 +282,19 @@ async def test_a_chat_message_is_escaped_and_mentions_its_member(sinks: Sinks, c
     assert post.ack_url == LINK
 
 
+async def test_a_chat_message_says_to_programs_which_page_it_is(sinks: Sinks, client: httpx.AsyncClient) -> None:
+    for kind in ("page", "page", "update"):
+        await slack(sinks, client).send(message("#erp", kind=kind, delivery=DeliveryId(stable_id(kind))))
+    posts = sinks.received()
+    page = stable_id("a page")
+    assert [(p.page, p.kind, p.person, p.rung) for p in posts] == [
+        (page, "page", "ana", "2"), (page, "page", "ana", "2"), (page, "update", "ana", "2"),
+    ]  # fmt: skip
+    assert posts[0].incident == "2026-02-20-erp-down"
+    assert posts[0].message_id == stable_id("page")
+    assert [p.duplicate_of for p in posts] == [None, 1, None], "told apart by the delivery, not by the words"
+
+
 @pytest.mark.parametrize(
     ("mode", "code", "expected"),
     [

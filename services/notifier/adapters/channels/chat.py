@@ -17,6 +17,7 @@ from shared.kit.settings import secret_value
 _RECIPIENT: Final = frozenset({"channel_not_found", "channel_is_archived", "user_not_found"})
 """Words about the addressee; every other permanent word is about our webhook or our request."""
 _MEMBER: Final = re.compile(r"[UW][A-Z0-9]{6,}")
+EVENT_TYPE: Final = "hypercare_notification"
 
 
 class ChatChannel:
@@ -32,7 +33,7 @@ class ChatChannel:
 
     async def send(self, message: Outgoing) -> SendResult:
         """Post one message."""
-        body = json.dumps({"channel": message.address, "text": chat_text(message)}).encode()
+        body = json.dumps(payload(message)).encode()
         url = secret_value(self._hook.webhook.text)
         try:
             answer = await post(self._client, url, body, {"content-type": "application/json"})
@@ -47,6 +48,26 @@ class ChatChannel:
         if word in _RECIPIENT:
             return PermanentFailure(f"Slack said {word}", "recipient")
         return refused(answer, word, self._clock.now())
+
+
+def payload(message: Outgoing) -> dict[str, object]:
+    """Return what is posted: the text for people, and as message metadata which page it is, for programs.
+
+    Nobody sees the metadata; Slack hands it to apps that read the channel, and whoever does not know it ignores it.
+    """
+    marks = {
+        "delivery": message.delivery,
+        "page": message.page,
+        "incident": message.incident_name,
+        "kind": message.kind,
+        "person": message.person,
+        "rung": message.rung,
+    }
+    return {
+        "channel": message.address,
+        "text": chat_text(message),
+        "metadata": {"event_type": EVENT_TYPE, "event_payload": marks},
+    }
 
 
 def chat_text(message: Outgoing) -> str:
