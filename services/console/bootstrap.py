@@ -23,6 +23,7 @@ from services.console.web.views import Views, shape_of
 from services.console.web.visitors import Visitors
 from shared.config.slice_models import ConsoleSlice
 from shared.contracts import Message
+from shared.kit.addresses import url_for_others
 from shared.kit.bus import Publisher, connected, is_alive
 from shared.kit.clock import SystemClock
 from shared.kit.errors import Refused
@@ -127,8 +128,8 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
         where = {
             "pid": str(os.getpid()),
-            "ops": f"http://{settings.ops_host}:{ops_port}",
-            "http": f"http://{settings.http_host}:{sock.getsockname()[1]}",
+            "ops": url_for_others(settings.ops_host, ops_port, settings.nats_urls[0]),
+            "http": url_for_others(settings.http_host, sock.getsockname()[1], settings.nats_urls[0]),
         }
         beat = Beat("console", settings.instance, secrets.token_hex(4), 0, facts=where)
         membership = Membership(client, publisher, beat)

@@ -18,6 +18,7 @@ from services.evaluator.driver import Driver
 from services.evaluator.owner import Owner, Pace, Wanted
 from services.evaluator.settings import Settings
 from shared.config import EvaluatorSlice
+from shared.kit.addresses import url_for_others
 from shared.kit.bus import Publisher, connected, is_alive
 from shared.kit.clock import Clock, SystemClock
 from shared.kit.errors import Refused
@@ -87,7 +88,7 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         client = await stack.enter_async_context(connected(settings, SERVICE))
         publisher = Publisher(client, f"/hypercare/{SERVICE}")
         await publisher.start()
-        facts = {"pid": str(os.getpid()), "ops": f"http://{settings.ops_host}:{ops_port}"}
+        facts = {"pid": str(os.getpid()), "ops": url_for_others(settings.ops_host, ops_port, settings.nats_urls[0])}
         membership = Membership(client, publisher, Beat(SERVICE, settings.instance, start_nonce(), 0, facts=facts))
         evaluator = Evaluator(client, publisher, settings, health, clock)
         driver = Driver(membership, evaluator.owner)

@@ -19,6 +19,7 @@ from services.incidents.handlers import Handlers
 from services.incidents.settings import Settings
 from services.incidents.subscribers import attach
 from shared.contracts.streams import Consumer
+from shared.kit.addresses import url_for_others
 from shared.kit.broker import Settler, build_broker
 from shared.kit.bus import Publisher, is_alive, require_declared
 from shared.kit.clock import SystemClock
@@ -67,8 +68,8 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         await stack.enter_async_context(serving(api, sock, drain_s=settings.drain_s))
         facts = {
             "pid": str(os.getpid()),
-            "ops": f"http://{settings.ops_host}:{ops_port}",
-            "http": f"http://{settings.http_host}:{sock.getsockname()[1]}",
+            "ops": url_for_others(settings.ops_host, ops_port, settings.nats_urls[0]),
+            "http": url_for_others(settings.http_host, sock.getsockname()[1], settings.nats_urls[0]),
         }
         beat = Beat(SERVICE, settings.instance, start_nonce(), 0, facts=facts)
         membership = Membership(client, publisher, beat)

@@ -18,6 +18,7 @@ from services.notifier.settings import Settings
 from services.notifier.subscribers import handlers
 from shared.config.slice_models import NotifierSlice
 from shared.contracts.streams import NOTIFIER_PAGES
+from shared.kit.addresses import url_for_others
 from shared.kit.broker import Settler, build_broker, subscribe
 from shared.kit.bus import Publisher, is_alive, require_declared
 from shared.kit.clock import SystemClock
@@ -77,8 +78,12 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         sock = bind(settings.http_host, settings.http_port, shared=settings.http_shared_port)
         app = build_app(Doors(desk, directory, Tokens(js, settings.token_key.get_secret_value(), clock)))
         await stack.enter_async_context(serving(app, sock))
-        http_url = f"http://{settings.http_host}:{sock.getsockname()[1]}"
-        facts = {"pid": str(os.getpid()), "ops": f"http://{settings.ops_host}:{ops_port}", "http": http_url}
+        http_url = url_for_others(settings.http_host, sock.getsockname()[1], settings.nats_urls[0])
+        facts = {
+            "pid": str(os.getpid()),
+            "ops": url_for_others(settings.ops_host, ops_port, settings.nats_urls[0]),
+            "http": http_url,
+        }
         members = Membership(client, publisher, Beat("notifier", settings.instance, start_nonce(), 0, facts=facts))
         stack.push_async_callback(members.leave)
 

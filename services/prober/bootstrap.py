@@ -18,6 +18,7 @@ from services.prober.lane import SOURCE, Identity
 from services.prober.runner import Caps, Runner
 from services.prober.settings import Settings
 from shared.config import ProberSlice, SecretMissing
+from shared.kit.addresses import url_for_others
 from shared.kit.bus import Publisher, connected, is_alive, require_declared
 from shared.kit.clock import Clock, SystemClock
 from shared.kit.errors import Refused
@@ -64,8 +65,8 @@ async def bootstrap(settings: Settings, clock: Clock | None = None) -> AsyncIter
         await publisher.start()
         facts = {
             "pid": str(os.getpid()),
-            "ops": f"http://{settings.ops_host}:{ops_port}",
-            "http": f"http://{settings.http_host}:{http_port}",
+            "ops": url_for_others(settings.ops_host, ops_port, settings.nats_urls[0]),
+            "http": url_for_others(settings.http_host, http_port, settings.nats_urls[0]),
         }
         parts = _assemble(settings, clock, health, client, publisher, web, facts)
         follower = Follower(client.jetstream(), "prober", settings.instance, _taking(settings, parts))
