@@ -21,7 +21,12 @@ _DATA: Final = Path(".hypercare")
 _TIMEOUT_S: Final = 10.0
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of `hypercare up`.")]
-Target = Annotated[str | None, typer.Option("--target", help="The example's switchboard; else from the data folder.")]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target", envvar="HYPERCARE_DRILL_TARGET", help="The example's switchboard; else from the data folder."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
@@ -113,7 +118,10 @@ def behave_command(
     times: Annotated[int | None, typer.Option(help="For so many messages; else until told otherwise.", min=1)] = None,
     delay_s: Annotated[float | None, typer.Option(help="How late `delay` answers; Retry-After of `throttle`.")] = None,
     code: Annotated[str | None, typer.Option(help="Answer with this code (Slack: this word).")] = None,
-    sinks: Annotated[str | None, typer.Option("--sinks", help="The sinks' address; else from the data folder.")] = None,
+    sinks: Annotated[
+        str | None,
+        typer.Option("--sinks", envvar="HYPERCARE_DRILL_SINKS", help="The sinks' address; else from the data folder."),
+    ] = None,
     data: Data = _DATA,
     as_json: AsJson = False,
 ) -> None:

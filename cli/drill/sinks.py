@@ -41,6 +41,7 @@ class Options:
     starttls: bool = False
     login: Login | None = None
     webhook_secret: str | None = None
+    callbacks_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ async def running(options: Options, clock: Clock) -> AsyncIterator[Running]:
         app = Starlette()
         web = LocalServer(app)
         desk = Desk(clock, Store(journal), Behaviours(), web.hang_up)
-        twilio = TwilioSink(desk, texts)
+        twilio = TwilioSink(desk, texts, options.callbacks_to)
         for sink in (twilio, SlackSink(desk), WebhookSink(desk, options.webhook_secret), InboxPages(desk)):
             app.router.routes.extend(sink.routes())
         mail = MailServer(desk, SmtpOptions(tls, options.login))
@@ -183,6 +184,9 @@ def _options() -> Options:
     parser.add_argument("--starttls", action="store_true", help="offer STARTTLS with a certificate of our own")
     parser.add_argument("--smtp-login", type=login_from, dest="login", help="ask for user:password; else any is taken")
     parser.add_argument("--webhook-secret", help="check the signature of webhooks with this")
+    parser.add_argument(
+        "--callbacks-to", metavar="URL", help="report to this server instead of the one a message names"
+    )
     return Options(**vars(parser.parse_args()))
 
 

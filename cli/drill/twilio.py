@@ -33,8 +33,8 @@ _UNDELIVERED: Final = ("queued", "sent", "undelivered")
 class TwilioSink:
     """Its routes, its messages and the callbacks on their way."""
 
-    def __init__(self, desk: Desk, journal: Journal) -> None:
-        self._desk, self._journal = desk, journal
+    def __init__(self, desk: Desk, journal: Journal, callbacks_to: str | None = None) -> None:
+        self._desk, self._journal, self._callbacks_to = desk, journal, callbacks_to
         self._by_sid: dict[str, Sms] = {}
         for line in journal.lines_at_open:
             sms = Sms.model_validate_json(line)
@@ -133,7 +133,7 @@ class TwilioSink:
                     changed["error_code"] = error
                 sms = self._keep(sms.model_copy(update=changed))
                 if callback:
-                    await call_back(client, callback, sms, token)
+                    await call_back(client, callback, sms, token, self._callbacks_to)
                 await asyncio.sleep(_BETWEEN_STATES_S)
 
 

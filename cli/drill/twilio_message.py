@@ -60,8 +60,11 @@ class Sms(BaseModel):
         }
 
 
-async def call_back(client: httpx.AsyncClient, url: str, sms: Sms, token: str) -> None:
-    """POST one state. Like Twilio's default: once more where no connection could be made, and otherwise never again."""
+async def call_back(client: httpx.AsyncClient, url: str, sms: Sms, token: str, to: str | None = None) -> None:
+    """POST one state. Like Twilio's default: once more where no connection could be made, and otherwise never again.
+
+    `to` is the server to go to instead of the URL's, for whoever cannot reach the public address; it signs as ever.
+    """
     params = {
         "AccountSid": sms.account,
         "ApiVersion": "2010-04-01",
@@ -77,7 +80,7 @@ async def call_back(client: httpx.AsyncClient, url: str, sms: Sms, token: str) -
     headers = {"X-Twilio-Signature": signature(url, params, token), "User-Agent": "TwilioProxy/1.1"}
     for last in (False, True):
         try:
-            await client.post(url, data=params, headers=headers)
+            await client.post(_at(url, to) if to else url, data=params, headers=headers)
         except httpx.ConnectError:
             if last:
                 return
@@ -85,6 +88,11 @@ async def call_back(client: httpx.AsyncClient, url: str, sms: Sms, token: str) -
             return  # whether the other side took it is its own affair: the state can be fetched
         else:
             return
+
+
+def _at(url: str, server: str) -> httpx.URL:
+    there = httpx.URL(server)
+    return httpx.URL(url).copy_with(scheme=there.scheme, host=there.host, port=there.port)
 
 
 def signature(url: str, params: dict[str, str], token: str) -> str:

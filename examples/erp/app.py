@@ -185,12 +185,12 @@ class Running:
 
 
 @asynccontextmanager
-async def running(host: str, port: int, admin_port: int = 0) -> AsyncIterator[Running]:
+async def running(host: str, port: int, admin_port: int = 0, admin_host: str = "127.0.0.1") -> AsyncIterator[Running]:
     """Run the ERP in this event loop (port 0: a free one). Raises OSError, naming the port, where one is taken."""
     erp = Erp()
     listener = Listener(erp_app(erp), host, port)
     try:
-        switchboard = Listener(switchboard_app(erp, listener), "127.0.0.1", admin_port)
+        switchboard = Listener(switchboard_app(erp, listener), admin_host, admin_port)
     except OSError:
         await listener.end()
         raise
@@ -198,20 +198,23 @@ async def running(host: str, port: int, admin_port: int = 0) -> AsyncIterator[Ru
     try:
         await listener.open()
         await switchboard.open()
-        shown = f"[{host}]" if ":" in host else host
-        yield Running(f"http://{shown}:{listener.port}", f"http://127.0.0.1:{switchboard.port}")
+        yield Running(_url(host, listener.port), _url(admin_host, switchboard.port))
     finally:
         shopping.cancel()
         await listener.end()
         await switchboard.end()
 
 
-async def serve(host: str, port: int, admin_port: int) -> None:
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+async def serve(host: str, port: int, admin_port: int, admin_host: str) -> None:
     """Run the ERP until SIGTERM or SIGINT; the first line of output says where it is."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(host, port, admin_port) as erp:
+    async with running(host, port, admin_port, admin_host) as erp:
         _say("erp_ready", url=erp.url, admin_url=erp.admin_url)
         await stop.wait()
 
@@ -221,10 +224,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m examples.erp.app", description="A small ERP that can be broken.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=3001, help="0: a free one")
-    parser.add_argument("--admin-port", type=int, default=0, help="the switchboard, on 127.0.0.1 only; 0: a free one")
+    parser.add_argument("--admin-port", type=int, default=0, help="the switchboard; 0: a free one")
+    parser.add_argument("--admin-host", default="127.0.0.1", help="whoever reaches it can break the ERP")
     given = parser.parse_args()
     try:
-        asyncio.run(serve(given.host, given.port, given.admin_port))
+        asyncio.run(serve(given.host, given.port, given.admin_port, given.admin_host))
     except OSError as error:
         print(f"erp: {error}", file=sys.stderr)  # noqa: T201  # the one line a person needs
         return 1

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cli.drill.serving import LocalServer, listening_socket
+from cli.drill.sinks import Options
 from tests.fakes.sinks import Sinks, running_sinks
 
 ACCOUNT, TOKEN = "AC" + "0" * 32, "auth-token"
@@ -61,6 +62,11 @@ async def callbacks() -> AsyncIterator[Callbacks]:
         await server.stop()
 
 
+def signature_of(url: str, params: dict[str, str]) -> str:
+    signed = url + "".join(f"{name}{params[name]}" for name in sorted(params))
+    return base64.b64encode(hmac.new(TOKEN.encode(), signed.encode(), hashlib.sha1).digest()).decode()
+
+
 async def test_message_is_created_with_twilios_answer_and_kept(tmp_path: Path) -> None:
     async with running_sinks(tmp_path) as sinks, client_of(sinks) as client:
         answer = await client.post(f"{MESSAGES}.json", data=SMS)
@@ -82,11 +88,22 @@ async def test_callbacks_report_each_state_in_order_and_are_signed(tmp_path: Pat
         assert [params["MessageStatus"] for params, _ in reports] == ["queued", "sent", "delivered"]
         for params, given in reports:
             assert params["MessageSid"] == made["sid"]
-            signed = receiver.url + "".join(f"{name}{params[name]}" for name in sorted(params))
-            right = base64.b64encode(hmac.new(TOKEN.encode(), signed.encode(), hashlib.sha1).digest()).decode()
-            assert given == right
+            assert given == signature_of(receiver.url, params)
         fetched = (await client.get(f"{MESSAGES}/{made['sid']}.json")).json()
         assert fetched["status"] == "delivered"
+
+
+async def test_callbacks_can_go_to_another_server_and_stay_signed_for_the_one_that_was_named(tmp_path: Path) -> None:
+    async with callbacks() as receiver:
+        named = "https://pages.example.org/status?page=p1"
+        told = Options(data=tmp_path, callbacks_to=receiver.url)
+        async with running_sinks(tmp_path, told) as sinks, client_of(sinks) as client:
+            await client.post(f"{MESSAGES}.json", data=SMS | {"StatusCallback": named})
+
+            params, signed = await receiver.next()
+
+        assert params["MessageStatus"] == "queued"
+        assert signed == signature_of(named, params)
 
 
 async def test_lying_sink_accepts_then_reports_undelivered(tmp_path: Path) -> None:
