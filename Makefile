@@ -69,6 +69,10 @@ bench: setup  ## measure; results with the machine go to standard output
 	$(RUN)python -m benchmarks.prober
 	$(RUN)python -m benchmarks.page_latency
 
+.PHONY: offline
+offline:  ## where no image registry can be reached: stand-in base images and the Docker plugins
+	deploy/docker/offline/prepare
+
 .PHONY: clean
 clean:  ## remove .venv and the data folder of `make run`
 	rm -rf .venv .hypercare
