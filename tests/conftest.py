@@ -5,16 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.embedded import (
-    NatsServer,
-    PostgresServer,
-    drop_database,
-    new_database,
-    start_nats,
-    start_postgres,
-)
+from shared.kit.errors import Unusable
+from tests.fakes.embedded import NatsServer, PostgresServer, drop_database, new_database
+from tests.fakes.servers import start_nats, start_postgres, why_not
 
 _TESTS = Path(__file__).parent
+
+
+def pytest_configure() -> None:
+    """A runtime that was asked for and cannot be had ends the run at once, and says why."""
+    try:
+        reason = why_not()
+    except Unusable as error:
+        reason = str(error)
+    if reason:
+        raise pytest.UsageError(reason)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -215,12 +215,17 @@ def _refuse_if_served(cluster: Path) -> None:
 
 
 def accepts_connections(socket_folder: Path, *, timeout_s: float = 1.0) -> bool:
-    """Whether the server would let a client log in: it asks for a password, and recovery is over."""
+    """Whether the server would let a client log in over its socket in this folder."""
+    return lets_log_in(str(socket_folder / SOCKET_NAME), timeout_s=timeout_s)
+
+
+def lets_log_in(address: str | tuple[str, int], *, timeout_s: float = 1.0) -> bool:
+    """Whether a server (a socket's path, or host and port) asks for a password: it is up, and recovery is over."""
     body = struct.pack("!I", 3 << 16) + b"user\0" + SUPERUSER.encode() + b"\0database\0postgres\0\0"
     try:
-        with socket.socket(socket.AF_UNIX) as sock:
+        with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as sock:
             sock.settimeout(timeout_s)
-            sock.connect(str(socket_folder / SOCKET_NAME))
+            sock.connect(address)
             sock.sendall(struct.pack("!I", len(body) + 4) + body)
             return sock.recv(1) == b"R"
     except OSError:

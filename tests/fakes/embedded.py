@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -60,9 +61,12 @@ class Server:
         launch = self._launch()
         with self.log_path.open("ab") as log:
             self.process = _starter.submit(_spawn, launch, log).result()
-        wait_until(lambda: self._running() is None or self._is_ready(), f"{launch.argv[0]} answers")
-        if self._running() is None:
-            raise RuntimeError(f"{launch.argv[0]} ended at once:\n{self.log_path.read_text(errors='replace')[-3000:]}")
+        self._wait_until_ready(lambda: self._running() is not None, launch.argv[0])
+
+    def _wait_until_ready(self, runs: Callable[[], bool], name: str) -> None:
+        wait_until(lambda: not runs() or self._is_ready(), f"{name} answers")
+        if not runs():
+            raise RuntimeError(f"{name} ended at once:\n{self.log_path.read_text(errors='replace')[-3000:]}")
 
     def _running(self) -> subprocess.Popen[bytes] | None:
         return self.process if self.process is not None and self.process.poll() is None else None
@@ -113,6 +117,9 @@ class Server:
     def close(self) -> None:
         """End it and remove its data."""
         self.kill()
+        self._forget()
+
+    def _forget(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         atexit.unregister(self.close)
 
@@ -138,10 +145,13 @@ class NatsServer(Server):
 
     def _is_ready(self) -> bool:
         port = port_taken(self.folder)
-        if port is None or not answers(port, self.logins[0] if self.logins else None):
+        if port is None:
             return False
         self.port = port
-        return True
+        return self._answers()
+
+    def _answers(self) -> bool:
+        return answers(self.port, self.logins[0] if self.logins else None)
 
 
 @dataclass
@@ -168,7 +178,7 @@ class PostgresServer(Server):
     @property
     def dsn(self) -> str:
         """The superuser's, in the database `hypercare`. Use `new_database` where tables are made."""
-        return self.setup.dsn()
+        return self.dsn_of(SUPERUSER)
 
     def dsn_of(self, role: str, database: str = DATABASE) -> str:
         """A service role's own."""
@@ -219,18 +229,19 @@ def _folder(prefix: str) -> Path:
 
 def start_nats(users: tuple[BusLogin, ...] = ()) -> NatsServer:
     """A fresh nats-server, ready (about 0.03 s). No users: everyone may do everything."""
-    return _started(NatsServer(_folder("hc-nats-"), users))
+    return started(NatsServer(_folder("hc-nats-"), users))
 
 
 def start_postgres(roles: tuple[str, ...] = ("incidents", "notifier", "programme")) -> PostgresServer:
     """A fresh Postgres, ready (about 0.7 s, most of it initdb)."""
-    return _started(PostgresServer(_folder("hc-pg-"), roles))
+    return started(PostgresServer(_folder("hc-pg-"), roles))
 
 
 S = TypeVar("S", bound=Server)
 
 
-def _started(server: S) -> S:
+def started(server: S) -> S:
+    """Start it, with the promise that it is closed when this process ends."""
     atexit.register(server.close)
     try:
         server.start()
@@ -246,20 +257,20 @@ _numbers = itertools.count(1)
 async def new_database(server: PostgresServer, template: str = "template1") -> str:
     """Create an empty database (about 30 ms), or a copy of `template`; returns the superuser's DSN for it."""
     name = f"test_{next(_numbers)}"
-    admin = await asyncpg.connect(server.setup.dsn(database="postgres"))
+    admin = await asyncpg.connect(server.dsn_of(SUPERUSER, "postgres"))
     try:
         await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         for role in server.roles:
             await admin.execute(f"GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {name} TO {role}")
     finally:
         await admin.close()
-    return server.setup.dsn(database=name)
+    return server.dsn_of(SUPERUSER, name)
 
 
 async def drop_database(server: PostgresServer, dsn: str) -> None:
     """Remove a database of `new_database`, ending whoever is still connected."""
-    name = dsn.rpartition("@/")[2].partition("?")[0]
-    admin = await asyncpg.connect(server.setup.dsn(database="postgres"))
+    name = urlsplit(dsn).path.removeprefix("/")
+    admin = await asyncpg.connect(server.dsn_of(SUPERUSER, "postgres"))
     try:
         await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     finally:

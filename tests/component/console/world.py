@@ -41,8 +41,9 @@ from shared.values import (
     ServiceId,
     Severity,
 )
-from tests.fakes.embedded import NatsServer, start_nats
+from tests.fakes.embedded import NatsServer
 from tests.fakes.keys import TOKEN_KEY
+from tests.fakes.servers import start_nats
 
 MAIN = Location("main")
 RESPONDER = "hc_ana-the-responder"

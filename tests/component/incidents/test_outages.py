@@ -5,7 +5,8 @@ from pathlib import Path
 
 from shared.contracts import IncidentAcknowledged, PageState
 from tests.component.incidents.system import System, running_system, until
-from tests.fakes.embedded import NatsServer, new_database, start_postgres
+from tests.fakes.embedded import NatsServer, new_database
+from tests.fakes.servers import start_postgres
 
 
 async def _is_acknowledged(system: System, incident: str) -> bool | None:

@@ -8,7 +8,8 @@ from nats.aio.client import Client
 from cli.runtime.nats import bus_logins
 from shared.contracts.permissions import BUS_USERS
 from shared.kit.bus import CONNECT_OPTIONS, Publisher, declare_all
-from tests.fakes.embedded import NatsServer, start_nats
+from tests.fakes.embedded import NatsServer
+from tests.fakes.servers import start_nats
 from tests.integration.evaluator.stage import Stage
 
 

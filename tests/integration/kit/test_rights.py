@@ -21,8 +21,9 @@ from shared.kit.errors import Transient
 from shared.kit.partitions import Beat, Membership
 from shared.kit.revisions import Follower, Pointer, move_pointer, store_slice
 from shared.kit.tokens import Identity, Role, Tokens, hash_of, store_token
-from tests.fakes.embedded import NatsServer, start_nats
+from tests.fakes.embedded import NatsServer
 from tests.fakes.keys import TOKEN_KEY
+from tests.fakes.servers import start_nats
 
 SERVICES = ["prober", "evaluator", "incidents", "notifier", "console"]
 
