@@ -1,5 +1,6 @@
 """`hypercare page`: the page ledger, from request to acknowledgement."""
 
+from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -54,17 +55,56 @@ def show_(
 
 
 def _way(page: dict[str, Any]) -> str:
-    """A page's way to a person, step by step."""
-    lines = [f"{page['kind']} for {page['addressee']}: {page['state']} ({page['incident_name']})"]
-    if stop := page["stop"]:
-        by = f" by {stop['person']}" if stop["person"] else ""
-        lines.append(f"  {clock_of(stop['at'])}  no send begins any more: {stop['reason']}{by}")
+    """A page's whole story: what was asked for, each delivery's states and sends, and what ended it."""
+    head = f"{page['kind']} for {page['addressee']}: {page['state']} ({page['incident_name']})"
+    lines = [head, _line(page["requested_at"], f"requested: rung {page['rung']}, round {page['round']}")]
     for delivery in page["deliveries"]:
         lines.append(f"  {delivery['channel']} to {delivery['to']}: {delivery['state']}")
-        lines += [f"    {_attempt(one)}" for one in delivery["attempts"]]
+        lines += [f"  {_line(at, words)}" for at, words in _story(delivery)]
+        if delivery["due_at"]:
+            lines.append(f"    next look at it: {_exact(delivery['due_at'])}")
+    if page["undeliverable_at"]:
+        lines.append(_line(page["undeliverable_at"], "could not be delivered: no contact method is left"))
+    if page["stop"]:
+        lines.append(_line(page["stop"]["at"], f"no send begins any more: {_stop(page)}"))
     return "\n".join(lines)
 
 
+def _story(delivery: dict[str, Any]) -> list[tuple[str, str]]:
+    """Each state with its time and why, and which attempt by which provider and replica it was; sends without one."""
+    attempts = {one["attempt"]: one for one in delivery["attempts"]}
+    if not delivery["steps"]:  # a page from before steps were kept
+        return [(one["started_at"], _attempt(one)) for one in delivery["attempts"]]
+    return [(step["at"], _step(step, attempts.get(step["attempt"]))) for step in delivery["steps"]]
+
+
+def _step(step: dict[str, Any], attempt: dict[str, Any] | None) -> str:
+    words = f"{step['state']:<16}  {step['reason'] or ''}"
+    if step["state"] == "sending" and attempt is not None:
+        words += f"attempt {attempt['attempt']} by {attempt['provider']}, from {attempt['replica']}"
+    elif step["state"] == "accepted" and attempt is not None and attempt["provider_id"]:
+        words += f"as {attempt['provider_id']}"
+    return words.rstrip()
+
+
 def _attempt(one: dict[str, Any]) -> str:
-    outcome = (one["outcome"] or "no answer").lower()
-    return f"{clock_of(one['started_at'])}  attempt {one['attempt']}  {outcome}  {one['reason'] or ''}".rstrip()
+    return f"attempt {one['attempt']}  {(one['outcome'] or 'unknown').lower()}  {one['reason'] or ''}".rstrip()
+
+
+def _stop(page: dict[str, Any]) -> str:
+    """Who took the incident and by which way, or why it was cancelled."""
+    stop = page["stop"]
+    if not stop["person"]:
+        return str(stop["reason"])
+    mine = next((one for one in page["deliveries"] if one["delivery"] == stop["delivery"]), None)
+    which = f"the link in the {mine['channel']} to {mine['to']}" if mine else f"the link of page {stop['page']}"
+    return f"acknowledged by {stop['person']} with {which if stop['reason'] == 'link' else stop['reason']}"
+
+
+def _line(at: str, words: str) -> str:
+    return f"  {_exact(at)}  {words}"
+
+
+def _exact(instant: str) -> str:
+    """An instant of an API to the millisecond: `2026-02-20 12:34:56.789Z`."""
+    return f"{datetime.fromisoformat(instant):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z"

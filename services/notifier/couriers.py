@@ -13,7 +13,7 @@ from services.notifier import metrics
 from services.notifier.domain.ledger import Attempt, Delivery, Happened, move
 from services.notifier.domain.outcomes import Accepted, Delivered, PermanentFailure, SendResult, Unknown
 from services.notifier.domain.page import Book
-from services.notifier.domain.settling import claim, lapse
+from services.notifier.domain.settling import claim, lapse, lapsed_attempt
 from services.notifier.domain.standby import Illness, choose, has_standby
 from services.notifier.domain.wording import Outgoing
 from services.notifier.handlers import Desk, outgoing, replan, settle_attempt
@@ -110,6 +110,7 @@ class Courier:
     def _claim(self, book: Book, delivery: Delivery, now: datetime, add: Callable[[_Claimed], None]) -> None:
         """Decide, inside the claim's transaction, what becomes of one due delivery."""
         if delivery.state is PageState.SENDING:
+            book.attempts.append(lapsed_attempt(delivery, now))
             delivery = lapse(delivery, now)
             book.put(delivery, now)
         if book.stop is not None:

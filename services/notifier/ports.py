@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from services.notifier.domain.ledger import Attempt, Delivery
+from services.notifier.domain.ledger import Attempt, Delivery, Step
 from services.notifier.domain.outcomes import SendResult
 from services.notifier.domain.page import Book, Stop
 from services.notifier.domain.plan import Method
@@ -67,6 +67,8 @@ class PageView:
 
     book: Book
     attempts: dict[DeliveryId, list[Attempt]]
+    steps: dict[DeliveryId, list[Step]]
+    """Every state each delivery has entered, in order."""
     stops: list[Stop]
 
 

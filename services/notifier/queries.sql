@@ -56,6 +56,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (delivery, number) DO UPDATE SET ended_at = excluded.ended_at, outcome = excluded.outcome,
     reason = excluded.reason, provider_id = excluded.provider_id;
 
+-- name: save_step
+-- Note that a delivery has entered a state.
+INSERT INTO steps (delivery, state, at, reason, attempt) VALUES ($1, $2, $3, $4, $5);
+
 -- name: peek_due
 -- Which deliveries are due, without a lock.
 SELECT d.delivery, d.page, p.incident FROM deliveries d JOIN pages p USING (page)
@@ -126,6 +130,11 @@ SELECT page FROM deliveries WHERE delivery = $1;
 -- name: attempts_of
 -- Every send of a page.
 SELECT a.* FROM attempts a JOIN deliveries d USING (delivery) WHERE d.page = $1 ORDER BY a.delivery, a.number;
+
+-- name: steps_of
+-- Every state the deliveries of a page have entered, in order.
+SELECT s.delivery, s.state, s.at, s.reason, s.attempt FROM steps s JOIN deliveries d USING (delivery)
+WHERE d.page = $1 ORDER BY s.delivery, s.id;
 
 -- name: newest_pages
 -- The newest pages, of one incident (id or name) or of all.

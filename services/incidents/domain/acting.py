@@ -32,7 +32,7 @@ def acknowledge(change: Change, by: str, how: str, *, notifier_knows: bool) -> C
     change = escalation.stop(change.set(acknowledged_by=by, acknowledged_at=change.now))
     change = change.note("acknowledged", f"by {by} ({how})")
     if not notifier_knows:
-        change = change.cancel("acknowledged")
+        change = change.cancel(f"acknowledged by {by} ({how})")
     person = PersonId(by) if by in change.plan.people else None
     change = change.say(IncidentAcknowledged, person=person)
     return moving.move(change, Happening.ACKNOWLEDGED, f"acknowledged by {by}")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.notifier.domain.ledger import OPEN, Attempt, Delivery
+from services.notifier.domain.ledger import OPEN, Attempt, Delivery, Step
 from services.notifier.domain.page import Book, Stop, is_suppressible
 from services.notifier.ports import Guard, PageLine, PageView
 from shared.contracts.pages import PageReceipt, PageRequested, PageState
@@ -21,6 +21,7 @@ class MemoryLedger:
         self.told: list[PageReceipt] = []
         self._books: dict[PageId, Book] = {}
         self._attempts: dict[tuple[DeliveryId, int], Attempt] = {}
+        self._steps: list[Step] = []
         self._acks: dict[tuple[IncidentId, int], Stop] = {}
         self._tombstones: dict[tuple[IncidentId, int], Stop] = {}
         self._held: Counter[IncidentId] = Counter()
@@ -118,7 +119,8 @@ class MemoryLedger:
             for one in book.deliveries
         }
         stop = await self.stop_of(book.request.incident, book.request.ack_epoch)
-        return PageView(book, attempts, [stop] if stop else [])
+        steps = {one: [step for step in self._steps if step.delivery == one] for one in book.deliveries}
+        return PageView(book, attempts, steps, [stop] if stop else [])
 
     async def pages(self, incident: str | None, limit: int) -> Sequence[PageLine]:
         """See the port."""
@@ -165,12 +167,15 @@ class MemoryLedger:
             if incident == kept.request.incident and epoch >= kept.request.ack_epoch
         ]
         stop = stops[0] if stops and is_suppressible(kept.request.kind) else None
-        return replace(kept, deliveries=dict(kept.deliveries), stop=stop, changed=set(), receipts=[], attempts=[])
+        return replace(
+            kept, deliveries=dict(kept.deliveries), stop=stop, changed=set(), receipts=[], attempts=[], steps=[]
+        )
 
     def _commit(self, book: Book) -> None:
         self.told += book.receipts
+        self._steps += book.steps
         self._attempts |= {(one.delivery, one.number): one for one in book.attempts}
-        self._books[book.page] = replace(book, changed=set(), receipts=[], attempts=[])
+        self._books[book.page] = replace(book, changed=set(), receipts=[], attempts=[], steps=[])
 
     def _hasten(self, stop: Stop) -> None:
         for book in self._books.values():

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from services.notifier.domain.ledger import Attempt, Delivery
+from services.notifier.domain.ledger import Attempt, Delivery, Step
 from services.notifier.domain.page import Book, Stop, is_suppressible
 from services.notifier.ports import Guard, PageLine, PageView
 from shared.contracts.pages import PageRequested, PageState
@@ -173,8 +173,11 @@ class PostgresLedger:
             attempts: dict[DeliveryId, list[Attempt]] = {one: [] for one in books[0].deliveries}
             for row in await connection.fetch(SQL["attempts_of"], page):
                 attempts[row["delivery"]].append(Attempt(**dict(row)))
+            steps: dict[DeliveryId, list[Step]] = {one: [] for one in books[0].deliveries}
+            for row in await connection.fetch(SQL["steps_of"], page):
+                steps[row["delivery"]].append(Step(**{**dict(row), "state": PageState(row["state"])}))
             stop = await connection.fetchrow(SQL["stop_of"], books[0].request.incident, books[0].request.ack_epoch)
-            return PageView(books[0], attempts, [_stop(stop)] if stop else [])
+            return PageView(books[0], attempts, steps, [_stop(stop)] if stop else [])
 
     async def pages(self, incident: str | None, limit: int) -> Sequence[PageLine]:
         """See the port."""
@@ -208,6 +211,9 @@ class PostgresLedger:
         attempts = [_attempt_row(one) for book in books for one in book.attempts]
         if attempts:
             await connection.executemany(SQL["save_attempt"], attempts)
+        steps = [(one.delivery, one.state.value, one.at, one.reason, one.attempt) for b in books for one in b.steps]
+        if steps:
+            await connection.executemany(SQL["save_step"], steps)
         for book in books:
             await self._outbox.put(connection, book.page, book.receipts)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import AwareDatetime, BaseModel
 
-from services.notifier.domain.ledger import Attempt, Delivery
+from services.notifier.domain.ledger import Attempt, Delivery, Step
 from services.notifier.domain.page import Stop
 from services.notifier.ports import Ledger, PageView
 from shared.contracts.pages import PageRequested
@@ -32,7 +32,7 @@ class PageSummary(BaseModel):
 
 
 class AttemptOut(BaseModel):
-    """One send. outcome: None while it runs, and for ever where its worker died (the delivery was `unknown` then)."""
+    """One send. outcome: None while it runs."""
 
     attempt: int
     provider: str
@@ -42,6 +42,15 @@ class AttemptOut(BaseModel):
     outcome: str | None
     reason: str | None
     provider_id: str | None
+
+
+class StepOut(BaseModel):
+    """A state that a delivery has entered. attempt: sends begun by then."""
+
+    state: str
+    at: AwareDatetime
+    reason: str | None
+    attempt: int
 
 
 class DeliveryOut(BaseModel):
@@ -58,12 +67,19 @@ class DeliveryOut(BaseModel):
     provider_id: str | None
     reason: str | None
     attempts: list[AttemptOut]
+    steps: list[StepOut]
+    """Every state it has entered, in order."""
 
 
 class StopOut(BaseModel):
-    """Why the page rings no more. person: None for a cancel."""
+    """Why the page rings no more.
+
+    person: who took the incident by a link; None for a cancel, whose reason says more. page, delivery: whose link.
+    """
 
     person: str | None
+    page: str | None
+    delivery: str | None
     reason: str
     at: AwareDatetime
 
@@ -127,15 +143,15 @@ def _page(view: PageView) -> PageOut:
         undeliverable_at=book.undeliverable_at,
         look_at=book.look_at,
         stop=_stop(view.stops[0]) if view.stops else None,
-        deliveries=[_delivery(one, view.attempts.get(one.id, [])) for one in book.deliveries.values()],
+        deliveries=[_delivery(one, view) for one in book.deliveries.values()],
     )
 
 
 def _stop(stop: Stop) -> StopOut:
-    return StopOut(person=stop.person, reason=stop.reason, at=stop.at)
+    return StopOut(person=stop.person, page=stop.page, delivery=stop.delivery, reason=stop.reason, at=stop.at)
 
 
-def _delivery(one: Delivery, attempts: list[Attempt]) -> DeliveryOut:
+def _delivery(one: Delivery, view: PageView) -> DeliveryOut:
     return DeliveryOut(
         delivery=one.id,
         channel=one.channel,
@@ -147,8 +163,13 @@ def _delivery(one: Delivery, attempts: list[Attempt]) -> DeliveryOut:
         provider=one.provider,
         provider_id=one.provider_id,
         reason=one.reason,
-        attempts=[_attempt(attempt) for attempt in attempts],
+        attempts=[_attempt(attempt) for attempt in view.attempts.get(one.id, [])],
+        steps=[_step(step) for step in view.steps.get(one.id, [])],
     )
+
+
+def _step(one: Step) -> StepOut:
+    return StepOut(state=one.state.value, at=one.at, reason=one.reason, attempt=one.attempt)
 
 
 def _attempt(one: Attempt) -> AttemptOut:

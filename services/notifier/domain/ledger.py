@@ -121,6 +121,17 @@ class Attempt:
     provider_id: str | None = None
 
 
+@dataclass(frozen=True)
+class Step:
+    """A state that a delivery has entered. attempt: sends begun by then."""
+
+    delivery: DeliveryId
+    state: PageState
+    at: datetime
+    reason: str | None = None
+    attempt: int = 0
+
+
 def move(delivery: Delivery, event: Happened, now: datetime, reason: str | None = None) -> Delivery:
     """Return the delivery after the event; the very same object when the event changes nothing."""
     state = TRANSITIONS[delivery.state, event]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from services.notifier.domain.ledger import Attempt, Delivery
+from services.notifier.domain.ledger import Attempt, Delivery, Step
 from shared.contracts.base import derived_id
 from shared.contracts.pages import PageKind, PageReceipt, PageRequested, PageState
 from shared.values import DeliveryId, IncidentId, PageId
@@ -41,6 +41,7 @@ class Book:
     changed: set[DeliveryId] = field(default_factory=set)
     receipts: list[PageReceipt] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
 
     @property
     def page(self) -> PageId:
@@ -64,6 +65,7 @@ class Book:
         self.deliveries[delivery.id] = delivery
         if before is None or before.state is not delivery.state:
             self.receipts.append(self._receipt(delivery, now))
+            self.steps.append(Step(delivery.id, delivery.state, now, delivery.reason, delivery.attempts))
 
     def call_undeliverable(self, reason: str, now: datetime) -> None:
         """Say that no contact method is left, once."""

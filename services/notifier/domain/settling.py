@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.notifier.domain.ledger import Delivery, Happened, move
+from services.notifier.domain.ledger import Attempt, Delivery, Happened, move
 from services.notifier.domain.outcomes import (
     Accepted,
     Delivered,
@@ -17,6 +17,7 @@ from shared.contracts.pages import PageState
 RETRY_FOR: Final = timedelta(hours=1)
 """A page older than this helps nobody; the next round of the policy makes a new one."""
 MOST_ATTEMPTS: Final = 20
+WORKER_ENDED: Final = "the worker ended before the outcome was written down"
 _FIRST_RETRY: Final = timedelta(seconds=1)
 _LONGEST_RETRY: Final = timedelta(minutes=1)
 _LONGEST_HINT: Final = timedelta(minutes=5)
@@ -48,8 +49,21 @@ def claim(delivery: Delivery, provider: str, by: str, now: datetime, claim_for: 
 
 def lapse(delivery: Delivery, now: datetime) -> Delivery:
     """Return a `sending` delivery whose worker has died: unknown, to be resolved at once."""
-    lost = move(delivery, Happened.LOST, now, "the worker ended before the outcome was written down")
-    return replace(lost, due_at=now)
+    return replace(move(delivery, Happened.LOST, now, WORKER_ENDED), due_at=now)
+
+
+def lapsed_attempt(delivery: Delivery, now: datetime) -> Attempt:
+    """Return the attempt of a `sending` delivery whose worker has died, with the only end it can have: unknown."""
+    return Attempt(
+        delivery=delivery.id,
+        number=delivery.attempts,
+        provider=delivery.provider or "",
+        claimed_by=delivery.claimed_by or "",
+        began_at=delivery.changed_at,
+        ended_at=now,
+        outcome=Unknown.__name__,
+        reason=WORKER_ENDED,
+    )
 
 
 def settle(delivery: Delivery, number: int, result: SendResult, now: datetime, *, has_standby: bool) -> Delivery:

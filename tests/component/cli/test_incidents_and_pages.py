@@ -99,8 +99,15 @@ def test_the_ledger_shows_each_pages_way_to_a_person(system: Up, broken: str) ->
     shown = system.run("page", "show", page)
     assert f"page for ana: accepted ({broken})" in shown.out
     assert "email to ana@example.org: accepted" in shown.out
-    assert "attempt 1  accepted" in shown.out
-    assert system.run("page", "show", page, "--json").json()["deliveries"][0]["attempts"][0]["outcome"]
+    assert "sending           attempt 1 by email-smtp-0, from notifier-0" in shown.out
+    one = system.run("page", "show", page, "--json").json()["deliveries"][0]
+    assert one["attempts"][0]["outcome"] == "Accepted"
+    assert [step["state"] for step in one["steps"]] == ["queued", "sending", "accepted"]
+
+    assert system.run("incident", "ack", broken).code == 0
+    stopped = find(lambda: system.run("page", "show", page, "--json").json()["stop"], "the acknowledgement is known")
+    assert stopped["reason"] == "acknowledged by admin (api)"
+    assert "no send begins any more: acknowledged by admin (api)" in system.run("page", "show", page).out
     assert refused(system.run("page", "show", "nope"), "no page nope")
 
 

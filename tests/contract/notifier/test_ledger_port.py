@@ -146,6 +146,9 @@ async def test_changes_and_attempts_are_kept(ledger: Ledger) -> None:
     view = await ledger.view(page.page)
     assert view is not None
     assert view.attempts == {one.id: [ended]}
+    assert [(step.state, step.at, step.attempt) for step in view.steps[one.id]] == [
+        (PageState.QUEUED, NOW, 0), (PageState.SENDING, NOW, 1), (PageState.ACCEPTED, NOW, 1),
+    ]  # fmt: skip
     assert view.book.deliveries[one.id].provider_id == "x-1"
     assert (view.book.look_at, view.book.undeliverable_at) == (NOW + CLAIM, NOW)
     assert await ledger.next_look() == NOW + CLAIM

@@ -232,7 +232,9 @@ async def test_an_acknowledgement_by_the_api_is_told_to_the_notifier() -> None:
     await house.acts.acknowledge(NAME, "joao")
     await house.acts.acknowledge(NAME, "ana")
 
-    assert [(m.ack_epoch, m.reason) for m in house.said if isinstance(m, PageCancelled)] == [(1, "acknowledged")]
+    assert [(m.ack_epoch, m.reason) for m in house.said if isinstance(m, PageCancelled)] == [
+        (1, "acknowledged by joao (api)")
+    ]
     assert (await house.only()).acknowledged_by == "joao"
     assert "also_acknowledged" in await house.kinds()
 

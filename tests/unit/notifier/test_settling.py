@@ -13,7 +13,16 @@ from services.notifier.domain.outcomes import (
     TransientFailure,
     Unknown,
 )
-from services.notifier.domain.settling import MOST_ATTEMPTS, RETRY_FOR, claim, lapse, report, retry_after, settle
+from services.notifier.domain.settling import (
+    MOST_ATTEMPTS,
+    RETRY_FOR,
+    claim,
+    lapse,
+    lapsed_attempt,
+    report,
+    retry_after,
+    settle,
+)
 from shared.contracts.pages import PageState
 from shared.values import DeliveryId, PageId
 
@@ -108,3 +117,10 @@ def test_reports_out_of_order_never_move_back() -> None:
     delivered = report(SENDING, "SM1", Delivered("SM1"), NOW)
     for late in (Accepted("SM1"), PermanentFailure("30003", "recipient"), TransientFailure("30008")):
         assert report(delivered, "SM1", late, NOW).state is PageState.DELIVERED
+
+
+def test_the_attempt_of_a_dead_worker_ends_as_unknown() -> None:
+    lost = lapsed_attempt(SENDING, NOW + CLAIM)
+    assert (lost.number, lost.outcome, lost.ended_at) == (1, "Unknown", NOW + CLAIM)
+    assert (lost.claimed_by, lost.began_at) == (SENDING.claimed_by, NOW)
+    assert "worker ended" in (lost.reason or "")
