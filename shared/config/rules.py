@@ -37,7 +37,10 @@ Bands = Annotated[dict[Severity, Threshold], Field(min_length=1)]
 
 
 class Window(Strict):
-    """An aggregate of one series over a window, against one threshold per severity."""
+    """An aggregate of one series over a window, against one threshold per severity.
+
+    It is judged only while values have come for the whole of `over` and at least half of those due in it are there.
+    """
 
     of: Annotated[str, Field(min_length=1, max_length=63)]
     """`total`, a phase (dns, connect, tls, ttfb, transfer), or a value that the check reads."""

@@ -23,7 +23,7 @@ from shared.values import CheckId, Location, RuleId
 if TYPE_CHECKING:
     from services.evaluator.domain.engine import Partition
 
-VERSION: Final = 1
+VERSION: Final = 2
 SERIES_PER_PART: Final = 1500
 """About 35 ms of encoding."""
 
@@ -75,6 +75,8 @@ class _Rule(_Frame):
     is_blind: bool = False
     times: list[int] = []
     values: list[float] = []
+    begun_ns: int = 0
+    newest_ns: int = 0
 
 
 class _Minute(_Frame):
@@ -236,6 +238,7 @@ def _rule(rule: AnyRule) -> _Rule:
     elif isinstance(rule, WindowRule):
         state.is_blind = rule.is_blind
         state.times, state.values = rule.window.contents()
+        state.begun_ns, state.newest_ns = rule.cover.begun_ns, rule.cover.newest_ns
     return state
 
 
@@ -251,4 +254,5 @@ def _restore_rule(rule: AnyRule, state: _Rule) -> None:
         rule.restore(state.bits, state.ok_in_a_row, state.reason)
     elif isinstance(rule, WindowRule):
         rule.is_blind = state.is_blind
+        rule.cover.begun_ns, rule.cover.newest_ns = state.begun_ns, state.newest_ns
         refill(rule.window, state.times, state.values)

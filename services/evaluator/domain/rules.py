@@ -5,8 +5,9 @@ from typing import Protocol, cast
 
 from services.evaluator.domain import phrasing
 from services.evaluator.domain.bands import Bands
+from services.evaluator.domain.cover import Cover
 from services.evaluator.domain.ledger import Ledger
-from services.evaluator.domain.plan import TOTAL, Aggregate, Direction, FailedPlan, RulePlan, WindowPlan
+from services.evaluator.domain.plan import TOTAL, Aggregate, CheckPlan, Direction, FailedPlan, RulePlan, WindowPlan
 from services.evaluator.domain.records import Sample
 from services.evaluator.domain.streak import Streak
 from services.evaluator.domain.verdicts import Cause, Finding, What
@@ -30,6 +31,9 @@ class Rule(Protocol):
 
     def observe(self, sample: Sample, at_ns: int) -> None:
         """Take a known sample (ok or failed) of the series; unknown ones are not shown to rules."""
+
+    def adopt(self, check: CheckPlan) -> None:
+        """The check goes on under other spans."""
 
 
 class FailedRule:
@@ -55,6 +59,9 @@ class FailedRule:
             return
         bands.feed(0, at_ns, sample.took_s, is_true=self._is_true())
         bands.conclude(at_ns)
+
+    def adopt(self, check: CheckPlan) -> None:
+        """See Rule. It counts samples, not time."""
 
     def _is_true(self) -> bool:
         enough = self._failed.ok_in_a_row
@@ -85,12 +92,13 @@ class WindowRule:
     """An aggregate above or below the thresholds of severity bands.
 
     "Below" is "above" in a mirror: values, thresholds and percentages change sign, so that there is one logic to get
-    right. A failed sample brings no value: how long a failure took says nothing about how slow the target is.
+    right. A failed sample brings no value: how long a failure took says nothing about how slow the target is. While the
+    window is not covered (see Cover), the condition is neither true nor false: nothing opens and nothing clears.
     """
 
-    __slots__ = ("_enter", "_leave", "_ledger", "_sign", "_window_plan", "bands", "is_blind", "plan", "window")
+    __slots__ = ("_enter", "_leave", "_ledger", "_sign", "_window_plan", "bands", "cover", "is_blind", "plan", "window")
 
-    def __init__(self, plan: RulePlan, location: Location, ledger: Ledger) -> None:
+    def __init__(self, plan: RulePlan, check: CheckPlan, location: Location, ledger: Ledger) -> None:
         self.plan = plan
         self._ledger = ledger
         self._window_plan = cast("WindowPlan", plan.window)
@@ -98,8 +106,9 @@ class WindowRule:
         self._enter = tuple(self._sign * band.threshold for band in plan.bands)
         self._leave = tuple(_leaving(threshold, self._window_plan.margin) for threshold in self._enter)
         self.window = _window(self._window_plan, min(self._leave))
+        self.cover = Cover(self._window_plan.over_ns, check.interval_ns)
         self.is_blind = False
-        """Whether the window was empty at the last sample: the condition is then neither true nor false."""
+        """Whether the window was empty at the last sample."""
         self.bands = Bands(plan, location, ledger, Cause.THRESHOLD, self._describe)
 
     def observe(self, sample: Sample, at_ns: int) -> None:
@@ -107,16 +116,24 @@ class WindowRule:
         window = self.window
         window.slide(at_ns)
         if sample.outcome == Outcome.OK:
-            name = self._window_plan.value
-            value = sample.took_s if name == TOTAL else sample.values.get(name)
-            if value is not None:
-                window.add(at_ns, self._sign * bounded(value))
+            self._add_value(sample, at_ns)
         if not window.values:
             self._say_blind(at_ns)
             return
         self.is_blind = False
-        if not (self.bands.is_idle and window.is_calm()):
+        if not (self.bands.is_idle and window.is_calm()) and self.cover.is_enough(at_ns, len(window.values)):
             self._judge(at_ns, sample.took_s)
+
+    def _add_value(self, sample: Sample, at_ns: int) -> None:
+        name = self._window_plan.value
+        value = sample.took_s if name == TOTAL else sample.values.get(name)
+        if value is not None:
+            self.cover.take(at_ns)
+            self.window.add(at_ns, self._sign * bounded(value))
+
+    def adopt(self, check: CheckPlan) -> None:
+        """See Rule."""
+        self.cover.expect(check.interval_ns)
 
     def _judge(self, at_ns: int, took_s: float) -> None:
         bands = self.bands
@@ -144,11 +161,11 @@ class WindowRule:
 class NoDataRule:
     """Samples stay away while their prober is well. Told by its series: silence has no sample to observe."""
 
-    __slots__ = ("bands", "patience_ns", "plan")
+    __slots__ = ("_patience_ns", "bands", "plan")
 
-    def __init__(self, plan: RulePlan, location: Location, ledger: Ledger, patience_ns: int) -> None:
+    def __init__(self, plan: RulePlan, check: CheckPlan, location: Location, ledger: Ledger) -> None:
         self.plan = plan
-        self.patience_ns = patience_ns
+        self._patience_ns = check.patience_ns
         self.bands = Bands(plan, location, ledger, Cause.NO_DATA, self._describe)
 
     def observe(self, sample: Sample, at_ns: int) -> None:  # noqa: ARG002  # whatever it says: data is back
@@ -157,24 +174,28 @@ class NoDataRule:
             self.bands.feed(0, max(at_ns, self.bands.steps[0].since_ns), None, is_true=False)
             self.bands.conclude(max(at_ns, self.bands.steps[0].since_ns))
 
+    def adopt(self, check: CheckPlan) -> None:
+        """See Rule."""
+        self._patience_ns = check.patience_ns
+
     def fall_silent(self, at_ns: int) -> None:
         """The deadline at `at_ns` has passed."""
         self.bands.feed(0, at_ns, None, is_true=True)
         self.bands.conclude(at_ns)
 
     def _describe(self, level: int | None) -> Finding:
-        return Finding("samples are back" if level is None else phrasing.silent(self.patience_ns))
+        return Finding("samples are back" if level is None else phrasing.silent(self._patience_ns))
 
 
 def rule_of(
-    plan: RulePlan, location: Location, ledger: Ledger, patience_ns: int
+    plan: RulePlan, check: CheckPlan, location: Location, ledger: Ledger
 ) -> FailedRule | WindowRule | NoDataRule:
-    """Build the state of a rule at a location, nothing seen yet."""
+    """Build the state of a rule on a check at a location, nothing seen yet."""
     if plan.failed is not None:
         return FailedRule(plan, location, ledger)
     if plan.window is not None:
-        return WindowRule(plan, location, ledger)
-    return NoDataRule(plan, location, ledger, patience_ns)
+        return WindowRule(plan, check, location, ledger)
+    return NoDataRule(plan, check, location, ledger)
 
 
 def _leaving(threshold: float, margin: float) -> float:

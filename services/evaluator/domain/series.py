@@ -62,9 +62,7 @@ class Series:
         self.was_hastened = False
         """Whether the last sample may have brought the next deadline nearer; mostly it only moves it away."""
         self.minute = MinuteBook(plan, ledger.log_ns)
-        self.rules: tuple[AnyRule, ...] = tuple(
-            rule_of(rule, sight.location, ledger, plan.patience_ns) for rule in rules
-        )
+        self.rules: tuple[AnyRule, ...] = tuple(rule_of(rule, plan, sight.location, ledger) for rule in rules)
 
     def _take_spans(self, plan: CheckPlan) -> None:
         """Keep the plan, and its spans at hand: they are asked for several times a sample."""
@@ -199,8 +197,7 @@ class Series:
             self.silent_at_ns = max(self.last_due_ns, self.waits_from_ns) + plan.patience_ns
             self.is_missing = False
             for rule in self.rules:
-                if isinstance(rule, NoDataRule):
-                    rule.patience_ns = plan.patience_ns
+                rule.adopt(plan)
 
     def coverage(self, elapsed_ns: int) -> float:
         """Return the share of the last `elapsed_ns` that samples let us know, 0 to 1, and begin to count anew.

@@ -55,9 +55,9 @@ def test_a_rule_written_differently_starts_anew() -> None:
 
 
 def test_the_same_plan_again_changes_nothing_but_states_the_open_set() -> None:
-    same = plan(slow(Aggregate.MAX), silent())
-    story = Story.under(same).see(ok(5, 0.3))
-    story.take(PlanApplied(at(6), same))
+    same = plan(slow(Aggregate.MAX, over=5), silent())
+    story = Story.under(same).see(ok(5, 0.3), ok(10, 0.3))
+    story.take(PlanApplied(at(11), same))
     assert len(story.told) == 1
     assert [breach.key.rule for breach in story.all_of(OpenSet)[-1].breaches] == ["web-slow"]
 

@@ -51,33 +51,34 @@ def test_unknown_samples_neither_fail_nor_heal() -> None:
 
 
 def test_the_performance_classes_move_between_bands() -> None:
-    story = Story.under(plan(slow(Aggregate.MAX, over=10)))
-    story.see(ok(5, 0.3), ok(10, 0.6), ok(15, 1.5), ok(20, 0.6), ok(25, 0.1), ok(30, 0.1))
+    story = Story.under(plan(slow(Aggregate.MAX, over=10))).see(ok(5), ok(10))
+    story.see(ok(15, 0.3), ok(20, 0.6), ok(25, 1.5), ok(30, 0.6), ok(35, 0.1), ok(40, 0.1))
     assert story.told == [
-        "opened web-slow medium 5",
-        "changed web-slow high 10",
-        "changed web-slow critical 15",
-        "changed web-slow high 25",
-        "cleared web-slow healed 30",
+        "opened web-slow medium 15",
+        "changed web-slow high 20",
+        "changed web-slow critical 25",
+        "changed web-slow high 35",
+        "cleared web-slow healed 40",
     ]
     first, last = story.all_of(Opened)[0].breach, story.all_of(Changed)[-1].breach
-    assert (first.began_at_ns, last.began_at_ns) == (at(5), at(5))
+    assert (first.began_at_ns, last.began_at_ns) == (at(15), at(15))
     assert last.summary == "max of total over 10s is 600 ms, above 500ms"
     assert (last.value, last.threshold) == (0.6, 0.5)
 
 
 def test_a_value_equal_to_its_threshold_is_good() -> None:
-    assert Story.under(plan(slow(Aggregate.MAX))).see(ok(5, 0.2)).told == []
+    assert Story.under(plan(slow(Aggregate.MAX, over=5))).see(ok(5, 0.2), ok(10, 0.2)).told == []
 
 
 def test_a_band_is_left_only_below_its_margin() -> None:
     story = Story.under(plan(slow(Aggregate.MAX, over=5, margin=0.1)))
-    story.see(ok(5, 0.55), ok(10, 0.47), ok(15, 0.45), ok(20, 0.449), ok(25, 0.19), ok(30, 0.17))
+    story.see(ok(0), ok(5, 0.55), ok(10, 0.47), ok(15, 0.45), ok(20, 0.449), ok(25, 0.19), ok(30, 0.17))
     assert story.told == ["opened web-slow high 5", "changed web-slow medium 20", "cleared web-slow healed 30"]
 
 
 def test_within_the_margin_nothing_opens() -> None:
-    assert Story.under(plan(slow(Aggregate.MAX, over=5, margin=0.1))).see(ok(5, 0.19), ok(10, 0.2)).told == []
+    story = Story.under(plan(slow(Aggregate.MAX, over=5, margin=0.1)))
+    assert story.see(ok(5, 0.19), ok(10, 0.2), ok(15, 0.2)).told == []
 
 
 def test_a_lower_bound_is_the_mirror_of_an_upper_one() -> None:
@@ -85,7 +86,7 @@ def test_a_lower_bound_is_the_mirror_of_an_upper_one() -> None:
     story = Story.under(
         plan(rule("cache-cold", cold, (BandPlan(Severity.MEDIUM, 80.0, "80%"),)), checks=[check(values=("hits",))])
     )
-    story.see(ok(5, hits=90.0), ok(10, hits=69.0), ok(15, hits=99.0), ok(20, hits=85.0))
+    story.see(ok(0, hits=90.0), ok(5, hits=90.0), ok(10, hits=69.0), ok(15, hits=99.0), ok(20, hits=85.0))
     assert story.told == ["opened cache-cold medium 10", "cleared cache-cold healed 20"]
     assert story.all_of(Opened)[0].breach.summary == "mean of hits over 10s is 79.5 %, below 80%"
 
@@ -93,7 +94,7 @@ def test_a_lower_bound_is_the_mirror_of_an_upper_one() -> None:
 def test_a_low_percentile_is_judged_from_below() -> None:
     bound = WindowPlan(Aggregate.P50, "hits", "percent", span(15), Direction.BELOW)
     story = Story.under(plan(rule("cold", bound, (BandPlan(Severity.LOW, 50.0, "50%"),))))
-    story.see(ok(5, hits=60.0), ok(10, hits=40.0), ok(15, hits=45.0), ok(20, hits=70.0), ok(25, hits=80.0))
+    story.see(*(ok(5 * step, hits=value) for step, value in enumerate((60.0, 60.0, 40.0, 45.0, 70.0, 80.0))))
     assert story.told == ["opened cold low 15", "cleared cold healed 25"]
 
 
@@ -124,15 +125,15 @@ def test_keep_firing_holds_and_then_ends_at_its_own_instant() -> None:
 
 def test_each_band_waits_for_its_own_for() -> None:
     story = Story.under(plan(lasting(slow(Aggregate.MAX, over=5), for_s=10)))
-    story.see(ok(5, 0.3), ok(10, 0.3), ok(15, 2.0), ok(20, 2.0), ok(25, 2.0))
+    story.see(ok(0), ok(5, 0.3), ok(10, 0.3), ok(15, 2.0), ok(20, 2.0), ok(25, 2.0))
     assert story.told == ["opened web-slow medium 15", "changed web-slow critical 25"]
 
 
 def test_an_empty_window_is_said_once_and_holds_what_is_open() -> None:
-    story = Story.under(plan(slow(Aggregate.MAX, over=10))).see(ok(5, 0.3))
-    story.see(failed(10), failed(15), failed(20), failed(25), ok(30, 0.1))
+    story = Story.under(plan(slow(Aggregate.MAX, over=5))).see(ok(0), ok(5, 0.3))
+    story.see(failed(10), failed(15), failed(20), ok(25, 0.1), ok(30, 0.1))
     assert story.told == ["opened web-slow medium 5", "cleared web-slow healed 30"]
-    assert [note.at_ns for note in story.notes(What.NO_VALUES)] == [at(15)]
+    assert [note.at_ns for note in story.notes(What.NO_VALUES)] == [at(10)]
 
 
 def test_numbers_beyond_all_reason_do_not_overflow() -> None:
