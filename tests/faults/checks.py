@@ -14,7 +14,7 @@ from services.notifier.domain.link import read_token
 from shared.contracts import BreachChanged, BreachCleared, BreachOpened, PageRequested
 from shared.contracts.breaches import BreachEvent
 from shared.contracts.streams import CONSUMERS
-from tests.faults.house import House, until
+from tests.faults.outside import Outside, until
 from tests.faults.story import RULE, Story
 
 FINAL: Final = frozenset(
@@ -69,14 +69,14 @@ async def check(story: Story, *, verdicts: Sequence[str] = ("opened", "cleared")
     return ways
 
 
-async def everything_is_said(house: House) -> None:
+async def everything_is_said(house: Outside) -> None:
     """What was committed is published, what was published is taken in; twice, for taking in commits more."""
     for _ in range(2):
         await outboxes_are_empty(house)
         await bus_is_settled(house)
 
 
-async def bus_is_settled(house: House) -> None:
+async def bus_is_settled(house: Outside) -> None:
     """No message of any of our consumers is waiting, unacknowledged or undecoded."""
     async with house.bus() as client:
         js = client.jetstream(timeout=10)
@@ -202,7 +202,7 @@ async def rungs_are_chained(story: Story, wait: timedelta = timedelta(seconds=30
         assert asked >= min(handed_over) + wait, f"rung {after} came {asked - min(handed_over)} after {before}"
 
 
-async def outboxes_are_empty(house: House) -> None:
+async def outboxes_are_empty(house: Outside) -> None:
     """Everything that was committed has been published."""
     for schema, dsn in house.facts["database_urls"].items():
         connection = await asyncpg.connect(dsn)

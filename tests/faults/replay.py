@@ -12,12 +12,12 @@ from shared.config import EvaluatorSlice
 from shared.contracts import ConfigApplied, SampleBatch
 from shared.kit.revisions import fetch_slice
 from shared.values import Partition
-from tests.faults.house import House, Stored
+from tests.faults.outside import Outside, Stored
 
 _KINDS: Final[dict[type[v.Output], str]] = {v.Opened: "opened", v.Changed: "changed", v.Cleared: "cleared"}
 
 
-async def verdicts_of_the_log(house: House, up_to: dict[str, int]) -> dict[str, list[str]]:
+async def verdicts_of_the_log(house: Outside, up_to: dict[str, int]) -> dict[str, list[str]]:
     """Kinds of verdicts by key, in order, as a fresh engine gives them for all that is recorded up to a sequence."""
     slices: dict[str, EvaluatorSlice] = {}
     engines: dict[Partition, Engine] = defaultdict(Engine)
@@ -33,7 +33,7 @@ async def verdicts_of_the_log(house: House, up_to: dict[str, int]) -> dict[str, 
     return said
 
 
-async def _record(house: House, one: Stored, partition: Partition, slices: dict[str, EvaluatorSlice]) -> Record:
+async def _record(house: Outside, one: Stored, partition: Partition, slices: dict[str, EvaluatorSlice]) -> Record:
     at_ns = int(one.at_s * 1e9)
     match one.message:
         case SampleBatch():

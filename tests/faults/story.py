@@ -9,7 +9,7 @@ import httpx
 from shared.contracts import BreachCleared, BreachOpened, IncidentAcknowledged, IncidentClosed, IncidentOpened, Message
 from shared.contracts.incidents import IncidentEvent
 from shared.kit.clock import SystemClock
-from tests.faults.house import WITHIN_S, House, Stored, http, until
+from tests.faults.outside import WITHIN_S, Outside, Stored, http, until
 
 STREAMS: Final = ("BREACHES", "INCIDENTS", "PAGES", "RECEIPTS", "DEAD")
 RULE: Final = "web-down"
@@ -23,7 +23,7 @@ M = TypeVar("M", bound=Message)
 class Story:
     """One failure from the first bad answer to the closed incident. `since`: where each stream stood before it."""
 
-    house: House
+    house: Outside
     since: dict[str, int]
     arrived_before: int
     incident: str = ""
@@ -33,7 +33,7 @@ class Story:
     _known: dict[str, list[Stored]] = field(default_factory=dict)
 
     @classmethod
-    async def begin(cls, house: House) -> "Story":
+    async def begin(cls, house: Outside) -> "Story":
         """Note where everything stands."""
         return cls(house, await house.last(*STREAMS), len(await house.received()))
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.faults.checks import check
-from tests.faults.house import KILLABLE, House, say, until
+from tests.faults.house import KILLABLE, House
+from tests.faults.outside import say, until
 from tests.faults.story import Story
 
 POINTS = {

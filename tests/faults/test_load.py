@@ -17,8 +17,9 @@ from nats.aio.msg import Msg
 from shared.contracts import OpenSet, SampleBatch
 from shared.contracts.breaches import BreachEvent
 from tests.faults.checks import everything_is_said, ledger_is_whole, sinks_agree
-from tests.faults.house import KILLABLE, PAIRS, WITHIN_S, House, running_house, say, until
+from tests.faults.house import KILLABLE, PAIRS, House, running_house
 from tests.faults.light import Light, running_light
+from tests.faults.outside import WITHIN_S, say, until
 from tests.faults.replay import verdicts_of_the_log
 from tests.faults.story import Story
 

@@ -26,7 +26,8 @@ from shared.kit.clock import SystemClock, from_ns, to_ns
 from shared.kit.ids import start_nonce
 from shared.values import CheckId, IncidentId, Location, PersonId, RuleId, ServiceId, Severity
 from tests.faults.checks import bus_is_settled, check, ledger_is_whole
-from tests.faults.house import PAIRS, House, until
+from tests.faults.house import PAIRS, House
+from tests.faults.outside import until
 from tests.faults.story import Story
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.parametrize("scale", [PAIRS], ids=["paired"], scope="module")]

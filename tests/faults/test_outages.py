@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.faults.checks import check
-from tests.faults.house import House, until
+from tests.faults.house import House
+from tests.faults.outside import until
 from tests.faults.story import Story
 
 FROZEN = "frozen"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.faults.checks import Way, check
-from tests.faults.house import House, running_house, until
+from tests.faults.house import House, running_house
+from tests.faults.outside import until
 from tests.faults.story import Story
 
 pytestmark = pytest.mark.timeout(300)

@@ -12,7 +12,8 @@ from shared.contracts.incidents import IncidentEvent
 from shared.values import Outcome
 from tests.fakes.erp import Erp, running_erp
 from tests.faults.checks import everything_is_said, incident_is_sound, ledger_is_whole, sinks_agree
-from tests.faults.house import House, running_house, say, until
+from tests.faults.house import House, running_house
+from tests.faults.outside import say, until
 from tests.faults.story import Story
 
 EVERY = timedelta(seconds=20)
