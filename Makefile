@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .venv/bin/uv)
 RUN := .venv/bin/
 WORKERS ?= auto
 FAST := tests/unit tests/contract
-SLOW := tests/integration tests/component
+SLOW := tests/deploy tests/integration tests/component
 TESTS ?= $(FAST) $(SLOW)
 
 .PHONY: help
@@ -25,6 +25,12 @@ help:  ## show this list
 
 .PHONY: setup
 setup: .venv/.synced  ## install everything into .venv
+
+# What the manifests are checked with: Kubernetes' schemas, and kustomize where neither it nor kubectl is here.
+.venv/.rendering: .venv/.synced
+	$(UV) sync --locked --inexact --quiet --group deploy
+	$(RUN)python -m deploy.k8s.render --fetch $(UV)
+	@touch $@
 
 .PHONY: run
 run: setup  ## start it all with the example ERP and the sinks, and stay up
@@ -47,12 +53,16 @@ check: static  ## format, lint, types, import contracts, generated files, fast t
 	$(RUN)pytest -n $(WORKERS) -q $(FAST)
 
 .PHONY: test
-test: setup  ## every test: unit, contract, integration, component
+test: setup .venv/.rendering  ## every test: unit, contract, manifests, integration, component
 	$(RUN)pytest -n $(WORKERS) -q $(TESTS)
 
 .PHONY: faults
 faults: setup  ## kill, freeze and lie to a whole site, twenty seeds and more; takes its time
 	$(RUN)pytest -q -x tests/faults
+
+.PHONY: render
+render: setup .venv/.rendering  ## write every Kubernetes overlay to build/k8s
+	$(RUN)python -m deploy.k8s.render build/k8s
 
 .PHONY: format
 format: setup  ## mend format and imports
