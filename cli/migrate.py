@@ -1,8 +1,9 @@
 """`hypercare migrate`: database schemas and everything on the bus, declared once and brought up to date."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlsplit
 
 import typer
 
@@ -20,27 +21,80 @@ from cli.system import (
     show,
 )
 
+if TYPE_CHECKING:
+    from nats.js import JetStreamContext
+
+USUAL_PORTS: Final = {"postgresql": 5432, "postgres": 5432}
+
 
 def migrate(
     *,
     data: Data = DEFAULT_DATA,
     replicas: Annotated[int, typer.Option(help="Copies of each stream: 3 on a cluster.", min=1, max=5)] = 1,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the bus and the database to listen.", min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Apply what is missing: SQL migrations, streams, buckets, consumers. Safe to run again and side by side."""
+    """Apply what is missing: SQL migrations, streams, buckets, consumers. Safe to run again and side by side.
+
+    With HYPERCARE_INCIDENTS_PASSWORD and HYPERCARE_NOTIFIER_PASSWORD (or _FILE) each service has a role of its own
+    in the database, made by HYPERCARE_DATABASE_URL's superuser; with HYPERCARE_TOKEN that token is the administrator's.
+    """
     system = find_system(data)
     if not system.database_urls:
         fail("HYPERCARE_DATABASE_URL (or _FILE) is not set, and no `hypercare up` runs here", EXIT_UNREACHABLE)
-    changes = run(migrate_all(system, replicas))
+    changes = run(_migrate(system, replicas, wait))
     show(changes, as_json=as_json, text=lambda: "\n".join(changes) or "everything is up to date")
+
+
+async def _migrate(system: System, replicas: int, wait_s: float) -> list[str]:
+    if wait_s:
+        await _until_they_listen([system.nats_url.split(",")[0], *system.database_urls.values()], wait_s)
+    return await migrate_all(system, replicas)
+
+
+async def _until_they_listen(urls: Iterable[str], within_s: float) -> None:
+    """Wait for servers that are starting too. When the time is up, whoever needs them says best what is missing."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    for url in urls:
+        while not await _listens(url) and loop.time() < deadline:  # noqa: ASYNC110  # a server elsewhere sets no event
+            await asyncio.sleep(0.2)
+
+
+async def _listens(url: str) -> bool:
+    import asyncio
+
+    where = urlsplit(url)
+    if not where.hostname:  # a socket in a folder
+        return True
+    try:
+        async with asyncio.timeout(2):
+            _, writer = await asyncio.open_connection(where.hostname, where.port or USUAL_PORTS.get(where.scheme, 4222))
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 async def migrate_all(system: System, replicas: int = 1) -> list[str]:
     """Both halves at once; returns what was changed, in words. Raises Unusable or Transient."""
     import asyncio
 
-    schemas, bus = await asyncio.gather(_schemas(system.database_urls), _bus(system, replicas))
+    schemas, bus = await asyncio.gather(_database(system), _bus(system, replicas))
     return [*schemas, *bus]
+
+
+async def _database(system: System) -> list[str]:
+    """First the roles, where we are told their passwords; then each schema, as the role that owns it."""
+    from cli.roles import ensure_roles, url_as
+
+    urls, passwords = system.database_urls, system.role_passwords
+    if not passwords:
+        return await _schemas(urls)
+    made = await ensure_roles(next(iter(urls.values())), passwords)
+    return made + await _schemas({**urls, **{name: url_as(urls[name], name, passwords[name]) for name in passwords}})
 
 
 async def _schemas(database_urls: Mapping[str, str]) -> list[str]:
@@ -58,4 +112,17 @@ async def _bus(system: System, replicas: int) -> list[str]:
     from shared.kit.bus import declare_all
 
     async with admin_bus(system) as client:
-        return await declare_all(client.jetstream(), replicas=replicas)
+        js = client.jetstream()
+        return [*await declare_all(js, replicas=replicas), *await _keep_token(js, system)]
+
+
+async def _keep_token(js: "JetStreamContext", system: System) -> list[str]:
+    """The administrator's token is known to the services."""
+    from shared.kit.clock import SystemClock
+    from shared.kit.tokens import Role, Tokens, store_token
+
+    clock = SystemClock()
+    if not system.token or not system.token_key or await Tokens(js, system.token_key, clock).identify(system.token):
+        return []
+    await store_token(js, system.token_key, system.token, "admin", Role.ADMIN, clock.now())
+    return ["the administrator's token"]

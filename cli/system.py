@@ -52,6 +52,8 @@ class System:
     token: str = field(repr=False)
     token_key: str = field(repr=False)
     """Seals the entries of API tokens (`hypercare token create`)."""
+    role_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """By schema, where `migrate` is to give each service a role of its own in the database."""
 
 
 def read_runtime(data: Path) -> dict[str, Any]:
@@ -91,7 +93,16 @@ def find_system(data: Path) -> System:
         notifier_url=pick("notifier_url"),
         token=pick("token"),
         token_key=pick("token_key"),
+        role_passwords=_role_passwords(env),
     )
+
+
+def _role_passwords(env: Mapping[str, str]) -> dict[str, str]:
+    """What `HYPERCARE_<SCHEMA>_PASSWORD` or its `_FILE` twin says."""
+    found = {
+        name: env.get(f"HYPERCARE_{name.upper()}_PASSWORD") or _from_file(env, f"{name}_password") for name in SCHEMAS
+    }
+    return {name: password for name, password in found.items() if password}
 
 
 def _from_file(env: Mapping[str, str], name: str) -> str:

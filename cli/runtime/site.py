@@ -28,7 +28,6 @@ from cli.system import SCHEMAS, System, admin_bus
 from shared.kit.clock import SystemClock
 from shared.kit.errors import Unusable
 from shared.kit.settings import environment
-from shared.kit.tokens import Role, store_token
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -193,11 +192,9 @@ class _Starting:
             await self._afterwards(site)
 
     async def _configure(self) -> "Document":
-        """Store the admin's token and make the configuration current."""
+        """Make the configuration current."""
         async with admin_bus(self._system) as client:
             js = client.jetstream()
-            secrets = self._home.secrets
-            await store_token(js, secrets.token_key, secrets.admin_token, "admin", Role.ADMIN, SystemClock().now())
             document = self._document or await self._last_applied(js)
             pointer, is_new = await configuration.make_current(js, document)
         self._view.say(f"configuration revision {pointer.revision}" + (" applied" if is_new else " is current"))
