@@ -33,13 +33,22 @@ DEFAULT_FILE: Final = Path("hypercare.yaml")
 ANSWER_WITHIN_S: Final = 15.0
 
 
-def load_or_leave(file: Path, *, as_json: bool = False, variables: dict[str, str] | None = None) -> "Document":
-    """Read a configuration; every mistake is printed with its place, exit code 2."""
+def load_or_leave(
+    file: Path,
+    *,
+    as_json: bool = False,
+    variables: dict[str, str] | None = None,
+    secrets_from: dict[str, str] | None = None,
+) -> "Document":
+    """Read a configuration; every mistake (with `secrets_from`: every missing secret) is printed with its place.
+
+    Leaves with exit code 2.
+    """
     from shared.config import ConfigErrors, load
     from shared.kit.settings import environment
 
     try:
-        return load(file, {**environment(), **(variables or {})})
+        return load(file, {**environment(), **(variables or {})}, secrets_from=secrets_from)
     except ConfigErrors as problems:
         if as_json:
             typer.echo(json.dumps({"valid": False, "errors": [vars(e) for e in problems.errors]}, indent=2))

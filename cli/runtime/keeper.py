@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from cli.runtime.child import Launch, spawn_into
+from cli.runtime.loglines import as_text, read_line
 from cli.runtime.logview import LogView
 from cli.runtime.processes import ProcessMark, mark
 from shared.kit.errors import Unusable
@@ -53,8 +54,8 @@ class Keeper:
         self._task = asyncio.create_task(self._keep(), name=f"keep {self.spec.name}")
 
     def last_words(self) -> str:
-        """The last lines it wrote."""
-        return "\n".join(self._tail) or "(it said nothing)"
+        """The last lines it wrote, as people read them."""
+        return "\n".join(as_text(read_line(self.spec.dialect, line)) for line in self._tail) or "(it said nothing)"
 
     async def _keep(self) -> None:
         failures = 0

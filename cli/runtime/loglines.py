@@ -43,6 +43,14 @@ def read_line(dialect: Dialect, text: str) -> LogLine:
     return LogLine(text)
 
 
+def as_text(line: LogLine) -> str:
+    """Write a line without colours: `warning config_refused reason="…"`."""
+    level = f"{line.level} " if line.level in {"warning", "error"} else ""
+    fields = "".join(f" {name}={value}" for name, value in line.fields)
+    at = f"{line.at} " if line.at else ""
+    return "\n".join([f"{at}{level}{line.event}{fields}", *(f"  {one}" for one in line.trace)])
+
+
 def _read_json(text: str) -> LogLine | None:
     try:
         said = json.loads(text)

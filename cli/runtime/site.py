@@ -25,8 +25,10 @@ from cli.runtime.servers import postgres_setup
 from cli.runtime.supervisor import Supervisor, supervise
 from cli.runtime.welcome import Screen, command_for, welcome
 from cli.system import SCHEMAS, System, admin_bus
+from shared.config import missing_of
 from shared.kit.clock import SystemClock
 from shared.kit.errors import Unusable
+from shared.kit.revisions import read_answers
 from shared.kit.settings import environment
 
 if TYPE_CHECKING:
@@ -130,7 +132,11 @@ def _read(request: Request, home: Installation) -> "Document | None":
         file = Path((home.folder.path / CONFIGURED).read_text(encoding="utf-8"))  # it names the old ports
     if file is None:
         return None
-    return configuration.load_or_leave(file, variables=own_variables(home, with_example=request.example))
+    return configuration.load_or_leave(
+        file,
+        variables=own_variables(home, with_example=request.example),
+        secrets_from={**environment(), **home.extra_env},
+    )
 
 
 def _has_moved(ports: Ports, *names: str) -> bool:
@@ -196,11 +202,22 @@ class _Starting:
         async with admin_bus(self._system) as client:
             js = client.jetstream()
             document = self._document or await self._last_applied(js)
+            if self._document is None:
+                await self._say_missing_secrets(js, document)
             pointer, is_new = await configuration.make_current(js, document)
         self._view.say(f"configuration revision {pointer.revision}" + (" applied" if is_new else " is current"))
         if self._request.file is not None:
             (self._home.folder.path / CONFIGURED).write_text(str(self._request.file.absolute()), encoding="utf-8")
         return document
+
+    async def _say_missing_secrets(self, js: "JetStreamContext", document: "Document") -> None:
+        """A service without its secrets refuses the configuration: it needs an older one that it can go back to."""
+        data = document.model_dump(mode="json", by_alias=True)
+        able = {one.service for one in await read_answers(js) if one.works_by and not one.taken}
+        for service, words in missing_of(data, {**environment(), **self._home.extra_env}).items():
+            if service not in able:
+                raise Unusable("\n".join(["the last applied configuration cannot be used:", *words]))
+            self._view.say(f"{service} goes on with its last good configuration: {'; '.join(words)}", "warning")
 
     async def _last_applied(self, js: "JetStreamContext") -> "Document":
         """The current document; where it holds our own address, the present one."""

@@ -5,6 +5,7 @@ from shared.config.editor_schema import json_schema
 from shared.config.errors import ConfigError, ConfigErrors
 from shared.config.model import Document
 from shared.config.reading import load, parse
+from shared.config.secret_places import missing_of
 from shared.config.secret_refs import SecretMissing, SecretRef, UrlRef
 from shared.config.slice_models import (
     ConsoleSlice,
@@ -34,6 +35,7 @@ __all__ = [
     "difference",
     "json_schema",
     "load",
+    "missing_of",
     "parse",
     "partition_spread",
     "slices",

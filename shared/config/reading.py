@@ -12,6 +12,7 @@ from shared.config.assemble import Assembled, ReadFile, assemble
 from shared.config.crosscheck import Known, crosscheck
 from shared.config.errors import ConfigError, ConfigErrors, Path, error_at
 from shared.config.model import Document
+from shared.config.secret_places import missing_secrets
 from shared.config.source import MAX_BYTES
 from shared.config.unsupported import is_not_yet
 from shared.config.wording import got, suggested_name, translate
@@ -34,17 +35,27 @@ _NEEDED: Final[dict[str, dict[str, object]]] = {
 _ROUNDS: Final = 6
 
 
-def load(path: FilePath, variables: Mapping[str, str]) -> Document:
-    """Read a file and what it includes. Raises ConfigErrors with every mistake, also when it cannot be read."""
+def load(path: FilePath, variables: Mapping[str, str], *, secrets_from: Mapping[str, str] | None = None) -> Document:
+    """Read a file and what it includes. Raises ConfigErrors with every mistake, also when it cannot be read.
+
+    `secrets_from`: the environment in which every secret must be there; None where others will resolve them.
+    """
     try:
         text = _read(path)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "is not UTF-8"
         raise ConfigErrors([ConfigError(str(path), 1, 1, "", f"cannot be read: {reason}")]) from error
-    return parse(text, str(path), variables, read_file=_read_beside)
+    return parse(text, str(path), variables, read_file=_read_beside, secrets_from=secrets_from)
 
 
-def parse(text: str, file_name: str, variables: Mapping[str, str], *, read_file: ReadFile | None = None) -> Document:
+def parse(
+    text: str,
+    file_name: str,
+    variables: Mapping[str, str],
+    *,
+    read_file: ReadFile | None = None,
+    secrets_from: Mapping[str, str] | None = None,
+) -> Document:
     """Read a text; `file_name` is what errors show. Raises ConfigErrors and nothing else.
 
     `variables` is what `${NAME}` may name. Without `read_file` an `include:` is an error.
@@ -54,6 +65,8 @@ def parse(text: str, file_name: str, variables: Mapping[str, str], *, read_file:
     errors = [*assembled.errors, *errors]
     if errors or document is None:
         raise ConfigErrors(errors)
+    if secrets_from is not None and (missing := missing_secrets(assembled, secrets_from)):
+        raise ConfigErrors(missing)
     return document
 
 
