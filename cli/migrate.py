@@ -30,7 +30,10 @@ USUAL_PORTS: Final = {"postgresql": 5432, "postgres": 5432}
 def migrate(
     *,
     data: Data = DEFAULT_DATA,
-    replicas: Annotated[int, typer.Option(help="Copies of each stream: 3 on a cluster.", min=1, max=5)] = 1,
+    replicas: Annotated[
+        int,
+        typer.Option(help="Copies of each stream: 3 on a cluster.", min=1, max=5, envvar="HYPERCARE_NATS_REPLICAS"),
+    ] = 1,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the bus and the database to listen.", min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:

@@ -172,7 +172,8 @@ class Publisher:
 async def declare_all(js: JetStreamContext, *, replicas: int = 1) -> list[str]:
     """Create or bring up to date every stream, bucket and consumer; returns what was changed, in words.
 
-    Idempotent, and the only place that declares anything. A stream keeps its data when its limits change.
+    Idempotent, and the only place that declares anything. A stream keeps its data when its limits change, and its
+    copies: run by somebody who does not know of the cluster, this must not throw two of three away.
     """
     changes = [await _declare_stream(js, stream, replicas) for stream in STREAMS]
     changes += [await _declare_bucket(js, bucket, replicas) for bucket in BUCKETS]
@@ -200,6 +201,7 @@ async def _declare_stream(js: JetStreamContext, stream: Stream, replicas: int) -
     except NotFoundError:
         await js.add_stream(wanted)
         return f"stream {stream.name} created"
+    wanted.num_replicas = max(replicas, info.config.num_replicas or 1)
     differs = {
         name: value
         for name, value in asdict(wanted).items()
@@ -213,8 +215,11 @@ async def _declare_stream(js: JetStreamContext, stream: Stream, replicas: int) -
 
 async def _declare_bucket(js: JetStreamContext, bucket: Bucket, replicas: int) -> str | None:
     with contextlib.suppress(NotFoundError):
-        await js.stream_info(bucket.stream)
-        return None
+        known = (await js.stream_info(bucket.stream)).config
+        if (known.num_replicas or 1) >= replicas:
+            return None
+        await js.update_stream(known, num_replicas=replicas)
+        return f"bucket {bucket.name} brought up to date (num_replicas)"
     if bucket.is_objects:
         await js.create_object_store(bucket.name, api.ObjectStoreConfig(description=bucket.purpose, replicas=replicas))
     else:
