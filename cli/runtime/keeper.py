@@ -24,6 +24,9 @@ FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 10.0
 HEALTHY_S: Final = 30.0
 ASK_EVERY_S: Final = 0.05
+SILENT_TIMES: Final = 3
+"""So many questions in a row without an answer, and it hangs: about a dozen seconds. Questions are counted, not time:
+a laptop that slept, or a supervisor that was itself stopped, has asked nothing meanwhile."""
 _LAST_LINES: Final = 15
 
 
@@ -85,7 +88,7 @@ class Keeper:
         process, output = await self._spawn(launch)
         reading = asyncio.create_task(self._show(output))
         ready_at: list[float] = []
-        asking = asyncio.create_task(self._ask_until_ready(ready_at))
+        asking = asyncio.create_task(self._watch(ready_at))
         try:
             code = await process.wait()
         finally:
@@ -113,16 +116,34 @@ class Keeper:
             self._signal(self._stop_signal)
         return process, output
 
-    async def _ask_until_ready(self, ready_at: list[float]) -> None:
+    async def _watch(self, ready_at: list[float]) -> None:
+        """Ask until it is ready, then whether it still answers, for as long as it lives."""
         is_ready = False
         while not is_ready:
             await asyncio.sleep(ASK_EVERY_S)
             is_ready = await asyncio.to_thread(self.spec.is_ready)
+        self._note_ready(ready_at)
+        if self.spec.answers is not None:
+            await self._kill_when_it_hangs(self.spec.answers)
+
+    def _note_ready(self, ready_at: list[float]) -> None:
         self.is_ready = True
         ready_at.append(asyncio.get_running_loop().time())
         self._view.say(f"{self.spec.name} is ready")
         if not self.first_ready.done():
             self.first_ready.set_result(None)
+
+    async def _kill_when_it_hangs(self, answers: Callable[[], bool]) -> None:
+        """A process that lives and answers nothing is worse than a dead one: nobody takes over, nobody starts it."""
+        silent = 0
+        while silent < SILENT_TIMES:
+            await asyncio.sleep(self.spec.answers_every_s)
+            silent = 0 if await asyncio.to_thread(answers) else silent + 1
+        if not self._stopping.is_set():
+            self._view.say(
+                f"{self.spec.name} hangs: it has not answered {SILENT_TIMES} times in a row: killed", "warning"
+            )
+            self.kill()
 
     async def _show(self, output: int) -> None:
         """Show what it writes, line by line, until the last process that holds the pipe is gone."""

@@ -12,6 +12,8 @@ from cli.runtime.nats import BusLogin, NatsSetup, answers, prepare_nats
 from cli.runtime.postgres import PostgresSetup, accepts_connections, prepare_postgres
 from cli.runtime.supervisor import ProcessSpec
 
+ANSWER_WITHIN_S: Final = 4.0
+"""Twice as long as a service asks the bus before it calls itself ill, which is an answer too."""
 STORE_STOP_S: Final = 2.5
 """A store that takes longer to stop is killed: both survive that, they only start a little slower."""
 
@@ -59,16 +61,26 @@ def service_spec(
 ) -> ProcessSpec:
     """A service replica that says on `http://127.0.0.1:<ops_port>/readyz` whether it is ready. `env` is all it gets."""
     launch = Launch(argv=tuple(argv), env={**env, DATA_MARKER: str(folder.path)}, cwd=cwd)
-    return ProcessSpec(name=name, launch=lambda: launch, is_ready=lambda: says_ready(ops_port))
+    return ProcessSpec(
+        name=name,
+        launch=lambda: launch,
+        is_ready=lambda: says_ready(ops_port),
+        answers=lambda: _status_of(ops_port, "/livez") is not None,
+    )
 
 
-def says_ready(port: int, *, timeout_s: float = 2.0) -> bool:
+def says_ready(port: int) -> bool:
     """Whether `/readyz` on this port of ours answers 200."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    return _status_of(port, "/readyz") == http.client.OK
+
+
+def _status_of(port: int, path: str) -> int | None:
+    """The status with which a port of ours answers; None for no answer in time."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_WITHIN_S)
     try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == http.client.OK
+        connection.request("GET", path)
+        return connection.getresponse().status
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()

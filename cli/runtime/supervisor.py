@@ -26,6 +26,9 @@ class ProcessSpec:
     """Prepares and describes one start; called in a thread, anew for each, and may block or raise Unusable."""
     is_ready: Callable[[], bool]
     """Asked in a thread until it says yes; should answer within a second or two."""
+    answers: Callable[[], bool] | None = None
+    """Asked in a thread, again and again once it was ready: False where nothing answers. None: it is not watched."""
+    answers_every_s: float = 0.5
     dialect: Dialect = "json"
     stop_timeout_s: float = 6.0
     """From the stop signal to SIGKILL. The sum over the groups is how long a stop may take: keep it below 10."""

@@ -118,6 +118,14 @@ def test_a_killed_service_is_started_again(system: Up) -> None:
     assert any(event.startswith("prober-0 was ended by SIGKILL; starting it again in ") for event in system.events())
 
 
+def test_a_hung_service_is_killed_and_started_again(system: Up) -> None:
+    old = system.pids()["evaluator-0"]
+    os.kill(old, signal.SIGSTOP)
+    wait_until(lambda: system.pids().get("evaluator-0", old) != old, "another evaluator runs", STARTS_WITHIN_S)
+    wait_until(lambda: system.run("status").code == 0, "it is ready again", STARTS_WITHIN_S)
+    assert "evaluator-0 hangs: it has not answered 3 times in a row: killed" in system.events()
+
+
 def test_two_of_each_are_ready(up: Start) -> None:
     both = up("--example", "-f", DEMO, "--scale", "evaluator=2,prober=2,incidents=2,notifier=2")
     wait_until(lambda: states(both) == ["ready"] * 9, "all nine are ready", STARTS_WITHIN_S)

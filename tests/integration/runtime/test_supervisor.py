@@ -2,10 +2,12 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cli.runtime import keeper
 from cli.runtime.child import Launch
 from cli.runtime.logview import LogView
 from cli.runtime.processes import ProcessMark
@@ -131,6 +133,53 @@ async def test_a_second_ctrl_c_kills_at_once(tmp_path: Path) -> None:
         await running
 
     assert are_gone(list(seen.pids))
+
+
+class Answers:
+    """What a watched process says, one word a question; the last word for ever."""
+
+    def __init__(self, *words: bool) -> None:
+        self.words = list(words)
+        self.asked = 0
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return self.words.pop(0) if len(self.words) > 1 else self.words[0]
+
+
+async def test_one_that_hangs_is_killed_and_started_again() -> None:
+    seen, answers = Seen(), Answers(True, *[False] * keeper.SILENT_TIMES, True)
+
+    async def body(supervisor: Supervisor) -> None:
+        await supervisor.start(
+            [replace(shell("hanging", f"trap '' TERM; {FOR_EVER}"), answers=answers, answers_every_s=0.01)]
+        )
+        while "hanging is ready" not in seen.text.partition("starting it again")[2]:
+            await asyncio.sleep(0.01)
+        (only,) = supervisor.processes()
+        os.kill(only.pid, signal.SIGKILL)
+
+    async with asyncio.timeout(20):
+        await supervise(body, seen.view(), seen.changed)
+    assert "hanging hangs: it has not answered 3 times in a row: killed" in seen.text
+    assert "hanging was ended by SIGKILL; starting it again in 0." in seen.text
+    assert len(seen.pids) == 2
+    assert are_gone(list(seen.pids))
+
+
+async def test_one_that_is_only_slow_now_and_then_is_left_alone() -> None:
+    almost = [False] * (keeper.SILENT_TIMES - 1)
+    seen, answers = Seen(), Answers(True, *almost, True, *almost, True, *almost, True)
+
+    async def body(supervisor: Supervisor) -> None:
+        await supervisor.start([replace(shell("slow", FOR_EVER), answers=answers, answers_every_s=0.01)])
+        while len(answers.words) > 1:
+            await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(20):
+        await supervise(body, seen.view(), seen.changed)
+    assert "hangs" not in seen.text
+    assert len(seen.pids) == 1
 
 
 async def test_a_failed_process_waits_longer_each_time_and_a_stop_does_not_wait_for_it(tmp_path: Path) -> None:
