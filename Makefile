@@ -79,6 +79,21 @@ bench: setup  ## measure; results with the machine go to standard output
 	$(RUN)python -m benchmarks.prober
 	$(RUN)python -m benchmarks.page_latency
 
+IMAGES := prober evaluator incidents notifier console cli example
+HYPERCARE_IMAGE_PREFIX ?= hypercare
+HYPERCARE_VERSION ?= 0.1.0
+PYTHON_IMAGE ?= python:3.13-slim
+
+.PHONY: images
+images:  ## build the container image of every service, and say how large each is
+	@for image in $(IMAGES); do \
+	  docker buildx build --quiet --load --file deploy/docker/Dockerfile --tag $(HYPERCARE_IMAGE_PREFIX)/$$image:$(HYPERCARE_VERSION) \
+	    --build-arg SERVICE=$$image --build-arg BASE_IMAGE=$(PYTHON_IMAGE) --build-arg VERSION=$(HYPERCARE_VERSION) \
+	    --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null) . >/dev/null \
+	  || { echo "$$image was not built; where no image registry can be reached, run make offline first"; exit 1; }; \
+	  docker image ls --format '{{.Size}}	{{.Repository}}:{{.Tag}}' $(HYPERCARE_IMAGE_PREFIX)/$$image:$(HYPERCARE_VERSION); \
+	done
+
 .PHONY: offline
 offline:  ## where no image registry can be reached: stand-in base images and the Docker plugins
 	deploy/docker/offline/prepare
