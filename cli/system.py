@@ -58,9 +58,11 @@ class System:
 
 def read_runtime(data: Path) -> dict[str, Any]:
     """What `hypercare up` says of itself; empty when none runs on this folder. Leaves when we may not look into it."""
-    from cli.runtime.folder import read_runtime as read
-
     try:
+        if not data.exists():
+            return {}
+        from cli.runtime.folder import read_runtime as read  # it needs psutil, which is not in an image without `up`
+
         return read(data.absolute()) or {}
     except PermissionError:
         fail(f"the data folder {data} belongs to {_owner_of(data)}: run this command as that user", EXIT_UNREACHABLE)
