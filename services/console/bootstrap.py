@@ -24,7 +24,7 @@ from services.console.web.visitors import Visitors
 from shared.config.slice_models import ConsoleSlice
 from shared.contracts import Message
 from shared.kit.addresses import url_for_others
-from shared.kit.bus import Publisher, connected, is_alive
+from shared.kit.bus import Publisher, connected, watch_bus
 from shared.kit.clock import SystemClock
 from shared.kit.errors import Refused
 from shared.kit.health import Health, serving_ops
@@ -163,12 +163,9 @@ def _desk(console: Console, settings: Settings, visitors: Visitors, incidents: I
 
 
 def _watch_health(health: Health, client: Client, follower: Follower, console: Console) -> None:
-    async def bus() -> str | None:
-        return None if await is_alive(client) else "the bus does not answer"
-
     async def replayed() -> str | None:
         return None if console.model.is_loaded else "still reading what happened"
 
-    health.live_checks["bus"] = bus
+    watch_bus(health, client)
     health.ready_checks["config"] = follower.ready
     health.ready_checks["replay"] = replayed

@@ -19,7 +19,7 @@ from services.evaluator.owner import Owner, Pace, Wanted
 from services.evaluator.settings import Settings
 from shared.config import EvaluatorSlice
 from shared.kit.addresses import url_for_others
-from shared.kit.bus import Publisher, connected, is_alive
+from shared.kit.bus import Publisher, connected, watch_bus
 from shared.kit.clock import Clock, SystemClock
 from shared.kit.errors import Refused
 from shared.kit.health import Health, serving_ops
@@ -81,9 +81,8 @@ class Evaluator:
 @contextlib.asynccontextmanager
 async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
     """Everything one replica needs, running; drained when the block ends."""
-    clock, health, running = SystemClock(), Health(), Running()
+    clock, health, running = SystemClock(), Health(starting="waiting for the bus"), Running()
     async with contextlib.AsyncExitStack() as stack:
-        health.broken("starting", "waiting for the bus")
         ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
         client = await stack.enter_async_context(connected(settings, SERVICE))
         publisher = Publisher(client, f"/hypercare/{SERVICE}")
@@ -99,12 +98,12 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
             membership.changed.set()
 
         follower = Follower(client.jetstream(timeout=5), SERVICE, settings.instance, take)
-        health.live_checks["bus"] = lambda: _bus(client)
+        watch_bus(health, client)
         health.ready_checks["configuration"] = follower.ready
         running.start(follower.follow_forever(), "configuration")
         running.start(membership.run(), "membership")
         running.start(driver.run(), "driver")
-        health.recovered("starting")
+        health.starting = ""
         gc.freeze()  # what is here now lives as long as the process: do not walk it at every collection
         try:
             yield running
@@ -114,7 +113,3 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
                 async with asyncio.timeout(settings.drain_s):
                     await driver.stop()
                     await membership.leave()
-
-
-async def _bus(client: Client) -> str | None:
-    return None if await is_alive(client) else "the bus does not answer"

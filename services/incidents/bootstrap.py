@@ -21,7 +21,7 @@ from services.incidents.subscribers import attach
 from shared.contracts.streams import Consumer
 from shared.kit.addresses import url_for_others
 from shared.kit.broker import Settler, build_broker
-from shared.kit.bus import Publisher, is_alive, require_declared
+from shared.kit.bus import Publisher, require_declared, watch_bus
 from shared.kit.clock import SystemClock
 from shared.kit.due import DueWorker
 from shared.kit.health import Health, serving_ops
@@ -104,12 +104,9 @@ async def _stop_taking(broker: NatsBroker) -> None:
 
 
 def _watch_health(health: Health, client: Client, db: asyncpg.Pool, follower: Follower) -> None:
-    async def bus() -> str | None:
-        return None if await is_alive(client) else "the bus does not answer"
-
     async def database() -> str | None:
         return await answers(db)
 
-    health.live_checks["bus"] = bus
+    watch_bus(health, client)
     health.ready_checks["database"] = database
     health.ready_checks["configuration"] = follower.ready

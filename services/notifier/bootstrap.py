@@ -6,7 +6,6 @@ import os
 from collections.abc import AsyncIterator
 
 from faststream.nats import NatsBroker
-from nats.aio.client import Client
 
 from services.notifier.adapters.channels.http_answers import build_client
 from services.notifier.adapters.directory import SliceDirectory
@@ -20,7 +19,7 @@ from shared.config.slice_models import NotifierSlice
 from shared.contracts.streams import NOTIFIER_PAGES
 from shared.kit.addresses import url_for_others
 from shared.kit.broker import Settler, build_broker, subscribe
-from shared.kit.bus import Publisher, is_alive, require_declared
+from shared.kit.bus import Publisher, require_declared, watch_bus
 from shared.kit.clock import SystemClock
 from shared.kit.due import DueWorker
 from shared.kit.errors import Refused
@@ -71,7 +70,7 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
 
         configured = asyncio.Event()
         follower = Follower(js, "notifier", settings.instance, _taking(directory, configured))
-        health.live_checks["bus"] = lambda: _bus(client)
+        watch_bus(health, client)
         health.ready_checks |= {"database": lambda: answers(db), "configuration": follower.ready}
 
         ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
@@ -121,7 +120,3 @@ def _taking(directory: SliceDirectory, configured: asyncio.Event) -> Take:
         configured.set()
 
     return take
-
-
-async def _bus(client: Client) -> str | None:
-    return None if await is_alive(client) else "the bus does not answer"

@@ -113,7 +113,7 @@ class Outlet:
         return waited_s if waited_s > UNREACHABLE_AFTER_S else 0.0
 
     async def trouble(self) -> str | None:
-        """A readiness check."""
+        """A check of health: what the bus has not taken for too long."""
         waited_s = self.unreachable_s()
         if not waited_s:
             return None

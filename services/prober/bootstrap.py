@@ -19,10 +19,10 @@ from services.prober.runner import Caps, Runner
 from services.prober.settings import Settings
 from shared.config import ProberSlice, SecretMissing
 from shared.kit.addresses import url_for_others
-from shared.kit.bus import Publisher, connected, is_alive, require_declared
+from shared.kit.bus import Publisher, connected, require_declared, watch_bus
 from shared.kit.clock import Clock, SystemClock
 from shared.kit.errors import Refused
-from shared.kit.health import Check, Health, serving_ops
+from shared.kit.health import Health, serving_ops
 from shared.kit.http import bind, serving
 from shared.kit.ids import start_nonce
 from shared.kit.logging import get_logger
@@ -50,7 +50,7 @@ class Parts:
 async def bootstrap(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Running]:
     """Start a replica; on the way out finish what is in flight, send what is held, and hand over."""
     clock = clock or SystemClock()
-    health, running = Health(), Running()
+    health, running = Health(starting="waiting for the bus"), Running()
     ca_file = find_ca_file(settings.ca_file)
     async with contextlib.AsyncExitStack() as stack:
         sock = bind(settings.http_host, settings.http_port, shared=settings.http_shared_port)
@@ -70,8 +70,9 @@ async def bootstrap(settings: Settings, clock: Clock | None = None) -> AsyncIter
         }
         parts = _assemble(settings, clock, health, client, publisher, web, facts)
         follower = Follower(client.jetstream(), "prober", settings.instance, _taking(settings, parts))
-        health.live_checks["bus"] = _deaf_check(client)
-        health.ready_checks |= {"config": follower.ready, "bus": parts.outlet.trouble}
+        watch_bus(health, client)
+        health.ready_checks["config"] = follower.ready
+        health.well_checks["bus"] = parts.outlet.trouble  # says more: for how long, and what is buffered
         # On the way out: hand over, finish what is in flight, close the way in, and only then stop sending.
         await stack.enter_async_context(_sending(parts.outlet, running, settings.drain_s / 4))
         await stack.enter_async_context(serving(pings_app(parts.pings), sock, drain_s=settings.drain_s / 4))
@@ -80,6 +81,7 @@ async def bootstrap(settings: Settings, clock: Clock | None = None) -> AsyncIter
         running.start(parts.assignment.run(), "assignment")
         running.start(parts.runner.run(), "runner")
         running.start(follower.follow_forever(), "configuration")
+        health.starting = ""
         yield running
 
 
@@ -128,17 +130,6 @@ def _refuse_unless_possible(programme: Programme, slice_: ProberSlice, location:
                 secret.resolve(environment())
             except SecretMissing as error:
                 raise Refused(f"checks.{plan.check}.http.headers.{name}: {error}") from error
-
-
-def _deaf_check(client: Client) -> Check:
-    """Liveness: a bus that is away is no reason to restart (the buffer would be lost), a deaf connection is."""
-
-    async def check() -> str | None:
-        if not client.is_connected or await is_alive(client) or not client.is_connected:
-            return None
-        return "connected to the bus, and it does not answer"
-
-    return check
 
 
 async def _hand_over(parts: Parts, within_s: float) -> None:

@@ -8,7 +8,7 @@ one of four ways, and one table says what that means for the message:
 | return | ack |
 | Transient | nak with back-off and jitter (or the error's own `retry_in`), for as long as it takes |
 | Permanent, or data that cannot be decoded | copied to the dead letters with the reason, then term |
-| any other exception: our bug | traceback, readiness red, nak with growing delay; dead letters after a day |
+| any other exception: our bug | traceback, told by /readyz, nak with growing delay; dead letters after a day |
 """
 
 import asyncio

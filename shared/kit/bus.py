@@ -17,6 +17,7 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
@@ -24,6 +25,7 @@ from shared.contracts.base import Message, envelope
 from shared.contracts.streams import BUCKETS, CONFIG, CONSUMERS, STREAMS, Bucket, Consumer, Stream
 from shared.kit.crash_points import reached
 from shared.kit.errors import Transient, Unusable
+from shared.kit.health import Health
 from shared.kit.logging import get_logger
 from shared.kit.settings import BusSettings
 
@@ -89,6 +91,35 @@ async def is_alive(client: Client, *, timeout: float = 2.0) -> bool:
     except (NatsError, OSError, TimeoutError):
         return False
     return True
+
+
+async def _hears(client: Client, *, timeout: float = 2.0) -> bool:
+    """Whether anything comes back at all: "nobody is here" (JetStream is starting) is an answer too."""
+    try:
+        await client.request("$JS.API.INFO", b"", timeout=timeout)
+    except NoRespondersError:
+        return True
+    except (NatsError, OSError, TimeoutError):
+        return False
+    return True
+
+
+def watch_bus(health: Health, client: Client) -> None:
+    """Say when the bus is away, and ask for a restart only where one helps: of a connection that has gone deaf.
+
+    While the bus is away a restart would throw away what is buffered, and keep the notifier from pages it can send.
+    """
+
+    async def answers() -> str | None:
+        return None if await is_alive(client) else "the bus does not answer"
+
+    async def deaf() -> str | None:
+        if not client.is_connected or await _hears(client) or not client.is_connected:
+            return None
+        return "connected to the bus, and it does not answer"
+
+    health.live_checks["bus"] = deaf
+    health.well_checks["bus"] = answers
 
 
 @dataclass(frozen=True)

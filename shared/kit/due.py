@@ -46,7 +46,7 @@ class DueWorker:
         self._woken.set()
 
     async def run(self) -> None:
-        """Work until stopped. A fault of the world is waited out; a bug of ours turns readiness red and is retried."""
+        """Work until stopped. A fault of the world is waited out; a bug of ours is told by /readyz and retried."""
         while not self._stopping:
             self._woken.clear()
             try:

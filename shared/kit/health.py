@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shared.kit.http import bind, serving
+from shared.kit.metrics import PROBLEM
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns None when well, else what is wrong in words."""
@@ -21,17 +22,22 @@ Check = Callable[[], Awaitable[str | None]]
 class Health:
     """What this replica knows of its own state.
 
-    Live means the event loop turns and the bus answers a real request (a deaf connection is cured by a restart).
-    Ready means it can do its work now; a bug in a handler makes it red until that handler succeeds again.
+    Live means the event loop turns and the connection to the bus is not deaf: red where a restart helps. Ready means
+    requests may be sent here. All else that is wrong is said by /readyz, /metrics and the log, and the replica stays
+    in service: a bug in a handler, a provider that refuses our password, a bus that is away are the same on every
+    replica, and taking them all out of service would take the acknowledge links away as well (ADR 10).
     """
 
     live_checks: dict[str, Check] = field(default_factory=dict)
     ready_checks: dict[str, Check] = field(default_factory=dict)
+    well_checks: dict[str, Check] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    starting: str = ""
+    """What is waited for before this replica can do anything."""
     draining: bool = False
 
     def broken(self, name: str, why: str) -> None:
-        """Turn readiness red until `recovered(name)`."""
+        """Something fails, until `recovered(name)`."""
         self.problems[name] = why
 
     def recovered(self, name: str) -> None:
@@ -43,9 +49,14 @@ class Health:
         return await _ask(self.live_checks)
 
     async def readiness(self) -> dict[str, str]:
-        """What is wrong with being ready; empty when well."""
-        problems = {**self.problems, **await _ask(self.live_checks), **await _ask(self.ready_checks)}
-        return {**problems, "draining": "stopping"} if self.draining else problems
+        """Why nobody should ask this replica anything; empty when ready."""
+        problems = await _ask(self.ready_checks)
+        problems |= {"starting": self.starting} if self.starting else {}
+        return problems | ({"draining": "stopping"} if self.draining else {})
+
+    async def ills(self) -> dict[str, str]:
+        """All that is wrong, but for what `readiness` says; empty when well."""
+        return {**self.problems, **await _ask(self.live_checks), **await _ask(self.well_checks)}
 
 
 async def _ask(checks: dict[str, Check]) -> dict[str, str]:
@@ -54,18 +65,24 @@ async def _ask(checks: dict[str, Check]) -> dict[str, str]:
 
 
 def ops_app(health: Health) -> Starlette:
-    """The three endpoints as an application."""
+    """The three endpoints as an application. Each problem is listed; the status says whether it matters here."""
 
-    def answer(problems: dict[str, str]) -> Response:
-        return JSONResponse({"ok": not problems, "problems": problems}, status_code=503 if problems else 200)
+    def answer(problems: dict[str, str], *, red: bool) -> Response:
+        return JSONResponse({"ok": not problems, "problems": problems}, status_code=503 if red else 200)
 
     async def livez(_: Request) -> Response:
-        return answer(await health.liveness())
+        problems = await health.liveness()
+        return answer(problems, red=bool(problems))
 
     async def readyz(_: Request) -> Response:
-        return answer(await health.readiness())
+        unready, ills = await asyncio.gather(health.readiness(), health.ills())
+        return answer(ills | unready, red=bool(unready))
 
     async def metrics(_: Request) -> Response:
+        unready, ills = await asyncio.gather(health.readiness(), health.ills())
+        PROBLEM.clear()
+        for name in ills | unready:
+            PROBLEM.labels(problem=name).set(1)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])

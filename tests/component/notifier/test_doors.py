@@ -161,5 +161,27 @@ async def test_without_a_configuration_it_lives_waits_and_then_works(rig: Rig, s
         await until_async(lambda: _ok(browser, port, "readyz"), "ready")
 
 
+async def test_a_provider_that_refuses_us_is_told_and_the_acknowledge_links_stay(rig: Rig, sinks: Sinks) -> None:
+    sinks.behave("slack", "reject")
+    await rig.apply(slice_for(sinks, rig.public_url))
+    async with notifier(rig, ops_port=(port := free_port())), web() as browser:
+        await rig.publish(request("kim"))
+
+        async def told() -> bool:
+            said: dict[str, str] = (await browser.get(f"http://127.0.0.1:{port}/readyz")).json()["problems"]
+            return said == {"channel:chat-slack-0": "HTTP 404: no_service"}
+
+        await until_async(told, "the refusal is told")
+        assert await _ok(browser, port, "readyz")
+        assert (
+            'hypercare_problem{problem="channel:chat-slack-0"} 1.0'
+            in (await browser.get(f"http://127.0.0.1:{port}/metrics")).text
+        )
+        await rig.publish(page := request("pat", rung=1))
+        [mail] = [one for one in await sinks.at_least(1) if one.person == "pat"]
+        assert (await browser.post(mail.ack_url or "")).status_code == 200
+        await rig.until(lambda: "acknowledged" in rig.states(page.page), "acknowledged")
+
+
 async def _ok(browser: httpx.AsyncClient, port: int, name: str) -> bool:
     return (await browser.get(f"http://127.0.0.1:{port}/{name}")).status_code == 200

@@ -248,10 +248,10 @@ async def test_our_own_error_is_unknown_red_and_over_when_it_works_again() -> No
         world.web.bug = RuntimeError("seeded")
         world.runner.assign([plan()])
         await until(lambda: "prober-bug" in {sample.code for sample in world.sink.of(Outcome.UNKNOWN)})
-        assert await world.health.readiness() == {"probe:web-health": "RuntimeError while probing web-health"}
+        assert await world.health.ills() == {"probe:web-health": "RuntimeError while probing web-health"}
         world.web.bug = None
         await until(lambda: bool(world.sink.of(Outcome.OK)))
-        assert await world.health.readiness() == {}
+        assert await world.health.ills() == {}
 
 
 async def test_draining_lets_what_is_in_flight_end_and_says_it() -> None:

@@ -83,15 +83,15 @@ async def test_a_transient_fault_is_tried_again_after_its_delay_until_it_passes(
         assert not receiver.health.problems
 
 
-async def test_our_own_bug_turns_readiness_red_until_it_passes_and_loses_nothing(declared: Bus) -> None:
+async def test_our_own_bug_is_told_until_it_passes_and_loses_nothing(declared: Bus) -> None:
     async with Receiver(declared) as receiver:
         receiver.endings = [ZeroDivisionError("ours")]
         await declared.publisher.publish(BREACH)
 
-        async def is_red() -> bool:
+        async def is_told() -> bool:
             return bool(receiver.health.problems)
 
-        await until(is_red)
+        await until(is_told)
         await asyncio.wait_for(receiver.done.wait(), 20)
         await until(lambda: settled(declared))
         assert receiver.seen == 2

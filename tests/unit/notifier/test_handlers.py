@@ -163,7 +163,7 @@ async def test_the_standby_carries_what_the_first_provider_does_not() -> None:
     assert "535 bad credentials" in office.health.problems["channel:email-0"]
 
 
-async def test_our_credentials_refused_turn_readiness_red_until_they_work() -> None:
+async def test_our_credentials_refused_are_told_until_they_work() -> None:
     office = Office()
     office.told["email"][0].script = [PermanentFailure("535 bad credentials", "us")]
     await request_page(office.desk, request("joao"))
