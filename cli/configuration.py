@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 File = Annotated[Path, typer.Argument(help="The configuration.", show_default=True)]
 DEFAULT_FILE: Final = Path("hypercare.yaml")
 ANSWER_WITHIN_S: Final = 15.0
+_ONE: Final = {
+    "services": "service", "checks": "check", "rules": "rule", "people": "person", "escalations": "escalation",
+}  # fmt: skip
 
 
 def load_or_leave(
@@ -65,7 +68,7 @@ def validate(*, file: File = DEFAULT_FILE, as_json: AsJson = False) -> None:
     """Check a configuration and print every mistake with file, line and column."""
     document = load_or_leave(file, as_json=as_json)
     counts = {name: len(getattr(document, name)) for name in ("services", "checks", "rules", "people", "escalations")}
-    words = ", ".join(f"{count} {name}" for name, count in counts.items())
+    words = ", ".join(f"{count} {name if count != 1 else _ONE[name]}" for name, count in counts.items())
     show({"valid": True, **counts}, as_json=as_json, text=lambda: f"{file} is valid: {words}")
 
 

@@ -1,6 +1,8 @@
 """What is said to people who are told, not rung: the stage's message, updates, and `resolved`."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from services.incidents.domain.change import Change
 from services.incidents.domain.incident import Page
@@ -86,9 +88,22 @@ def standing(change: Change) -> str:
 def context_lines(change: Change) -> tuple[str, ...]:
     """What stands below every title."""
     it = change.incident
-    lines = [f"Incident {it.name}", f"Service {it.service}, since {it.opened_at:%Y-%m-%d %H:%M:%S} UTC"]
+    since = in_words(it.opened_at, change.plan.timezone)
+    lines = [f"Incident {it.name}", f"Service {it.service}, since {since}"]
     lines += [f"{breach.key.text}: {breach.stated.summary}" for breach in it.open_breaches if breach.stated]
     return tuple(lines)
+
+
+def in_words(at: datetime, timezone: str) -> str:
+    """An instant in the programme's zone, and in UTC for everybody else: `2026-02-20 09:15:00 CET (08:15:00 UTC)`.
+
+    The UTC date stands there where it is another day.
+    """
+    here, utc = at.astimezone(ZoneInfo(timezone)), at.astimezone(UTC)
+    if here.utcoffset() == utc.utcoffset():
+        return f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    beside = f"{utc:%H:%M:%S} UTC" if here.date() == utc.date() else f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{here:%Y-%m-%d %H:%M:%S} {here:%Z} ({beside})"
 
 
 def person(name: str) -> Addressee:

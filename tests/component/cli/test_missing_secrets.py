@@ -39,7 +39,9 @@ def test_up_names_every_missing_secret_with_its_place_and_starts_nothing(folder:
 def test_validate_does_not_ask_for_secrets_that_live_where_the_services_run(folder: Path) -> None:
     file = folder / "hypercare.yaml"
     file.write_text(SMALL.replace("${HYPERCARE_URL}", "http://127.0.0.1") + CHAT)
-    assert hypercare("validate", file).code == 0
+    said = hypercare("validate", file)
+    assert said.code == 0
+    assert "1 service, 1 check, 1 rule, 1 person, 1 escalation" in said.out
 
 
 def test_without_its_last_configuration_s_secret_it_does_not_start_and_with_an_older_one_it_goes_on(
