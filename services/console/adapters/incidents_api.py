@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import quote
 
 import httpx
 
@@ -25,6 +26,14 @@ class Entry:
     actor: str | None
 
 
+@dataclass(frozen=True)
+class Watch:
+    """Seconds of good samples that RESOLUTION asks for, and those seen so far."""
+
+    needed_s: float
+    covered_s: float
+
+
 class IncidentsApi:
     """One connection pool towards the incidents service."""
 
@@ -33,13 +42,22 @@ class IncidentsApi:
 
     async def act(self, token: str, incident: IncidentId, action: str, form: Mapping[str, str]) -> None:
         """Do one of `PATHS`. Raises Refused with the service's own words, Transient when it cannot be reached."""
-        await self._ask("POST", token, f"/api/v1/incidents/{incident}/{PATHS[action]}", _body(action, form))
+        await self._ask("POST", token, f"{_path(incident)}/{PATHS[action]}", _body(action, form))
 
     async def timeline(self, token: str, incident: IncidentId) -> list[Entry]:
         """The timeline, oldest first. Raises Refused or Transient."""
-        answer = await self._ask("GET", token, f"/api/v1/incidents/{incident}/timeline", None)
+        answer = await self._ask("GET", token, f"{_path(incident)}/timeline", None)
         found = answer.get("entries", []) if isinstance(answer, dict) else answer
         return [_entry(one) for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+    async def watch(self, token: str, incident: IncidentId) -> Watch | None:
+        """How far the watch after a resolution has come; None in every other stage. Raises Refused or Transient."""
+        answer = await self._ask("GET", token, _path(incident), None)
+        found = answer.get("watch") if isinstance(answer, dict) and answer.get("stage") == "resolution" else None
+        try:
+            return Watch(float(found["needed_s"]), float(found["covered_s"])) if isinstance(found, dict) else None
+        except (KeyError, TypeError, ValueError):
+            return None
 
     async def _ask(self, method: str, token: str, path: str, body: dict[str, object] | None) -> object:
         headers = {"authorization": f"Bearer {token}"}
@@ -52,6 +70,11 @@ class IncidentsApi:
         if answer.is_error:
             raise Refused(_said(answer) or f"the incidents service answered {answer.status_code}")
         return answer.json() if answer.content else None
+
+
+def _path(incident: IncidentId) -> str:
+    """An id comes from the address bar: whatever is in it stays one step of the path."""
+    return f"/api/v1/incidents/{quote(incident, safe='')}"
 
 
 def _body(action: str, form: Mapping[str, str]) -> dict[str, object]:

@@ -21,7 +21,7 @@ from services.console.model import ReadModel
 from services.console.settings import Settings
 from services.console.web.headers import with_headers
 from services.console.web.render import Renderer, Static, may_act
-from services.console.web.timeline import entry_views
+from services.console.web.timeline import entry_views, watch_view
 from services.console.web.views import Views
 from services.console.web.visitors import Visitor, Visitors, is_from_here, let_in, let_out, safe_next, token_of
 from shared.kit.clock import Clock
@@ -162,17 +162,18 @@ class _Pages:
         return HTMLResponse(body, HTTPStatus.CONFLICT if said else HTTPStatus.OK)
 
     async def timeline(self, request: Request, visitor: Visitor) -> Response:
-        """The timeline, to be opened in place."""
+        """The timeline, to be opened in place; in RESOLUTION with the watch above it."""
         return HTMLResponse(await self._timeline(IncidentId(request.path_params["incident"]), visitor))
 
     async def _timeline(self, incident: IncidentId, visitor: Visitor) -> str:
         render = self._desk.renderer.fragment
         try:
             entries = await self._desk.incidents.timeline(visitor.token, incident)
+            watch = await self._desk.incidents.watch(visitor.token, incident)
         except (Refused, Transient) as error:
             return render("parts/said.html", text=f"The timeline cannot be read: {error.reason}")
         views = entry_views(entries, self._desk.views().zone, self._now())
-        return render("parts/timeline.html", entries=views)
+        return render("parts/timeline.html", entries=views, watch=watch_view(watch, self._now()))
 
     async def act(self, request: Request, visitor: Visitor) -> Response:
         """Acknowledge, advance, note or resolve: asked of the incidents service in this person's name."""

@@ -115,12 +115,14 @@ class IncidentsFake:
     asked: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
     """Path, bearer token, body."""
     refuses: str | None = None
+    stage: str = "response"
 
     def app(self) -> Starlette:
         """The endpoints the console calls."""
         base = "/api/v1/incidents/{incident}"
         return Starlette(
             routes=[
+                Route(base, self._incident),
                 Route(f"{base}/timeline", self._timeline),
                 Route(f"{base}/{{action}}", self._act, methods=["POST"]),
             ]
@@ -131,6 +133,10 @@ class IncidentsFake:
         if self.refuses:
             return problem(409, "Not possible now", self.refuses)
         return JSONResponse({"incident": request.path_params["incident"]})
+
+    async def _incident(self, request: Request) -> Response:
+        self._note(request, {})
+        return JSONResponse({"stage": self.stage, "watch": {"needed_s": 1800.0, "covered_s": 605.0}})
 
     async def _timeline(self, request: Request) -> Response:
         self._note(request, {})

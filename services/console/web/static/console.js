@@ -81,8 +81,8 @@
   function parts(html) {
     for (const fresh of parse(html)) {
       put(fresh);
-      const details = fresh.id.startsWith("incident.") && document.getElementById(fresh.id.replace("incident", "timeline"));
-      if (details && details.open) load(details);
+      const timeline = fresh.id.startsWith("incident.") && document.getElementById(fresh.id.replace("incident", "timeline"));
+      if (timeline && isShown(timeline)) load(timeline);
     }
     const headline = document.querySelector("#headline .title");
     if (headline && document.querySelector(".back") === null) {
@@ -90,6 +90,9 @@
     }
     tick();
   }
+
+  // On the overview a timeline is behind a fold; on an incident's own page it is simply there.
+  const isShown = (timeline) => timeline.open || !timeline.matches("details");
 
   async function load(details) {
     const answer = await fetch(details.dataset.src, ask);
@@ -178,5 +181,10 @@
   });
   document.addEventListener("focusout", () => setTimeout(release, 0));
   setInterval(tick, 1000);
+  setInterval(() => { // how much of a watch is covered by samples nobody announces
+    for (const e of document.querySelectorAll("[data-src] [data-again]")) {
+      if (isShown(e.closest("[data-src]"))) load(e.closest("[data-src]"));
+    }
+  }, 5000);
   listen();
 })();
