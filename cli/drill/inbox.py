@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from cli.drill.behaviour import Behaviour, Mode, Wire
 from cli.drill.desk import Desk
+from cli.drill.links import LinkStates
 from cli.drill.serving import gone
 from cli.drill.store import Channel, Received
 
@@ -50,8 +51,8 @@ class Group:
 class InboxPages:
     """Its routes and its template."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, links: LinkStates) -> None:
+        self._desk, self._links = desk, links
         pages = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -78,18 +79,19 @@ class InboxPages:
 
     async def page(self, request: Request) -> Response:
         """Show the whole inbox; `?channel=` shows one channel only."""
-        return HTMLResponse(self._page.render(self._shown(request)), headers=_GUARDS)
+        return HTMLResponse(self._page.render(await self._shown(request)), headers=_GUARDS)
 
     async def messages(self, request: Request) -> Response:
         """Return the list alone, for the page that is open already."""
-        return HTMLResponse(self._list.render(self._shown(request)), headers=_GUARDS)
+        return HTMLResponse(self._list.render(await self._shown(request)), headers=_GUARDS)
 
-    def _shown(self, request: Request) -> dict[str, object]:
+    async def _shown(self, request: Request) -> dict[str, object]:
         everything = self._desk.store.since(undelivered=True)
         wanted = request.query_params.get("channel")
         chosen = [m for m in everything if wanted in {None, "", m.channel.value}]
         told = {w.value: b for w, b in self._desk.behaviours.current().items() if b.mode is not Mode.OK}
         return {
+            "over": await self._links.over(m.ack_url for m in chosen[-_SHOWN:] if m.ack_url and m.delivered),
             "groups": grouped(chosen[-_SHOWN:], everything),
             "hidden": max(0, len(chosen) - _SHOWN),
             "counts": {c: sum(m.channel is c for m in everything) for c in Channel},

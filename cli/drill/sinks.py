@@ -19,6 +19,7 @@ from cli.drill.behaviour import Behaviours
 from cli.drill.certificate import own_certificate
 from cli.drill.desk import Desk
 from cli.drill.inbox import InboxPages
+from cli.drill.links import LinkStates
 from cli.drill.serving import LocalServer, listening_socket
 from cli.drill.slack import SlackSink
 from cli.drill.smtp import Login, MailServer, SmtpOptions
@@ -88,8 +89,10 @@ async def running(options: Options, clock: Clock) -> AsyncIterator[Running]:
         app = Starlette()
         web = LocalServer(app)
         desk = Desk(clock, Store(journal), Behaviours(), web.hang_up)
+        links = LinkStates(options.callbacks_to)
+        stack.push_async_callback(links.close)
         twilio = TwilioSink(desk, texts, options.callbacks_to)
-        for sink in (twilio, SlackSink(desk), WebhookSink(desk, options.webhook_secret), InboxPages(desk)):
+        for sink in (twilio, SlackSink(desk), WebhookSink(desk, options.webhook_secret), InboxPages(desk, links)):
             app.router.routes.extend(sink.routes())
         mail = MailServer(desk, SmtpOptions(tls, options.login))
 

@@ -33,4 +33,8 @@ function ago(ms) {
 setInterval(() => {
   for (const time of list.querySelectorAll("time")) time.querySelector(".ago").textContent = ago(Date.now() - Date.parse(time.dateTime));
 }, 1000);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) document.title = "Inbox · Hypercare drill"; });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  document.title = "Inbox · Hypercare drill";
+  soon(); // a link opened in another tab may have been pressed there
+});

@@ -1,5 +1,6 @@
 """The acknowledge link: GET shows, POST acts. Mail scanners fetch links; a fetch must never acknowledge."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,9 @@ _TEMPLATES: Final = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_WEB / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
 _REFUSED: Final = {"unknown": HTTPStatus.NOT_FOUND, "expired": HTTPStatus.GONE, "superseded": HTTPStatus.GONE}
+
+STATE: Final = "hypercare-page"
+"""What a program that holds the link can ask with HEAD: `open`, `acknowledged`, `stopped`, `expired`, `superseded`."""
 
 
 def link_routes(desk: Desk) -> APIRouter:
@@ -52,9 +56,11 @@ def link_routes(desk: Desk) -> APIRouter:
 
 def _answer(desk: Desk, link: Link | LinkRefused, *, has_pressed: bool) -> Response:
     if isinstance(link, LinkRefused):
-        return _page("refused.html", _REFUSED[link.why], why=link.why)
+        headers: dict[str, str] = {} if link.why == "unknown" else {STATE: link.why}
+        return _page("refused.html", _REFUSED[link.why], why=link.why, headers=headers)
     request, stop = link.view.book.request, link.stop
     holder = stop.person if stop else None
+    headers = {STATE: "acknowledged" if holder else "stopped" if stop else "open"}
     return _page(
         "ack.html",
         HTTPStatus.OK,
@@ -64,6 +70,7 @@ def _answer(desk: Desk, link: Link | LinkRefused, *, has_pressed: bool) -> Respo
         is_mine=holder is not None and holder == link.presser,
         holder=_name(desk, holder) if holder else None,
         has_pressed=has_pressed,
+        headers=headers,
     )
 
 
@@ -77,6 +84,6 @@ def _try_again(error: Transient) -> Response:
     return _page("refused.html", HTTPStatus.SERVICE_UNAVAILABLE, why="later")
 
 
-def _page(template: str, status: HTTPStatus, **values: object) -> Response:
+def _page(template: str, status: HTTPStatus, *, headers: Mapping[str, str] | None = None, **values: object) -> Response:
     html = _TEMPLATES.get_template(template).render(**values)
-    return HTMLResponse(html, status, {**SECURITY_HEADERS, "x-robots-tag": "noindex"})
+    return HTMLResponse(html, status, {**SECURITY_HEADERS, "x-robots-tag": "noindex", **(headers or {})})

@@ -104,11 +104,21 @@ def test_the_ledger_shows_each_pages_way_to_a_person(system: Up, broken: str) ->
     assert one["attempts"][0]["outcome"] == "Accepted"
     assert [step["state"] for step in one["steps"]] == ["queued", "sending", "accepted"]
 
+    assert has_link_to_press(system, broken)
     assert system.run("incident", "ack", broken).code == 0
     stopped = find(lambda: system.run("page", "show", page, "--json").json()["stop"], "the acknowledgement is known")
     assert stopped["reason"] == "acknowledged by admin (api)"
     assert "no send begins any more: acknowledged by admin (api)" in system.run("page", "show", page).out
+    wait_until(lambda: not has_link_to_press(system, broken), "the inbox offers nothing to press any more", 60.0)
     assert refused(system.run("page", "show", "nope"), "no page nope")
+
+
+def has_link_to_press(system: Up, incident: str) -> bool:
+    """Whether the inbox offers an acknowledge link for this incident."""
+    page = httpx.get(f"{system.address('inbox_url')}messages", trust_env=False, timeout=30).text
+    section = page.partition(f"</span> {incident}</h2>")[2].partition("</section>")[0]
+    assert section, f"the inbox does not show {incident}"
+    return 'class="ack"' in section
 
 
 def may(url: str, token: str | None, method: str = "GET", body: object = None) -> tuple[int, str]:

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
+from shared.kit.http import bind, serving
 from tests.fakes.sinks import Sinks, running_sinks
 
 
@@ -42,6 +47,37 @@ async def test_acknowledge_link_can_be_pressed(tmp_path: Path) -> None:
         page = (await client.get("/")).text
     link = '<a class="ack" href="http://127.0.0.1:8800/a/tok" target="_blank" rel="noopener noreferrer">Acknowledge</a>'
     assert link in page
+
+
+async def test_a_chat_message_stands_under_its_incident(tmp_path: Path) -> None:
+    marks = {"event_type": "hypercare_notification", "event_payload": {"incident": "2026-02-20-erp-down"}}
+    async with running_sinks(tmp_path) as sinks, client_of(sinks) as client:
+        await client.post("/services/T0/B0/x", json={"text": "ERP down", "metadata": marks})
+        page = (await client.get("/")).text
+    assert "<h2><span>Incident</span> 2026-02-20-erp-down</h2>" in page
+    assert "No incident named" not in page
+
+
+async def test_a_link_that_is_over_is_not_offered_any_more(tmp_path: Path) -> None:
+    states = {"/a/mine": "open", "/a/old": "superseded"}
+
+    async def answer(request: Request) -> Response:
+        return Response(headers={"hypercare-page": states[request.url.path]})
+
+    sock = bind("127.0.0.1", 0)
+    pages = Starlette(routes=[Route("/a/{token}", answer, methods=["HEAD"])])
+    async with serving(pages, sock), running_sinks(tmp_path) as sinks, client_of(sinks) as client:
+        base = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        for token in ("mine", "old"):
+            await say(client, f"ERP down: {base}/a/{token}")
+        page = (await client.get("/")).text
+        assert f'<a class="ack" href="{base}/a/mine"' in page
+        assert f'<a class="ack" href="{base}/a/old"' not in page
+        assert "no longer needed" in page
+        states["/a/mine"] = "acknowledged"
+        page = (await client.get("/messages")).text
+        assert 'class="ack"' not in page
+        assert "✓ acknowledged" in page
 
 
 async def test_page_loads_nothing_from_elsewhere(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ async def test_only_a_post_acknowledges_and_a_second_person_sees_who_has_it(rig:
         await sinks.at_least(2)
         links = {mail.person: mail.ack_url or "" for mail in sinks.received()}
         for method in ("GET", "HEAD"):
-            assert (await browser.request(method, links["ana"])).status_code == 200
+            shown = await browser.request(method, links["ana"])
+            assert (shown.status_code, shown.headers["hypercare-page"]) == (200, "open")
         assert "acknowledged" not in rig.states(first.page)
         assert (await browser.post(links["ana"])).status_code == 200
         await rig.until(lambda: rig.states(first.page)[-1] == "acknowledged", "acknowledged")
@@ -64,6 +65,7 @@ async def test_only_a_post_acknowledges_and_a_second_person_sees_who_has_it(rig:
         assert (late.status_code, "Ana Sommer has it." in late.text) == (200, True)
         shown = await browser.get(links["ana"])
         assert "You have it." in shown.text
+        assert shown.headers["hypercare-page"] == "acknowledged"
         assert "default-src 'self'" in shown.headers["content-security-policy"]
         assert (await browser.get(f"{rig.public_url}/a/ack.css")).headers["content-type"].startswith("text/css")
 
