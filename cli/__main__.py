@@ -32,8 +32,16 @@ app.add_typer(drill.app)
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script. Commands that start or imitate other programs need more than an image installs."""
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        typer.echo(
+            f"hypercare: this command needs the package {error.name}, which is not installed here; "
+            "the image `example` has what the drill needs, a checkout with `make setup` has everything",
+            err=True,
+        )
+        raise SystemExit(2) from error
 
 
 if __name__ == "__main__":

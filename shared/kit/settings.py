@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -53,6 +53,13 @@ class BusSettings(BaseSettings):
     """One URL or several, comma-separated."""
     nats_user: str | None = None
     nats_password: SecretStr | None = None
+
+    @field_validator("nats_url")
+    @classmethod
+    def _a_server_at_least(cls, nats_url: str) -> str:
+        if not nats_url.strip(", "):
+            raise ValueError("name a server: nats://host:4222")  # images say so: in a container no default is right
+        return nats_url
 
     @property
     def nats_urls(self) -> list[str]:

@@ -35,7 +35,12 @@ def distributions(modules: Iterable[str]) -> dict[str, list[str]]:
     """Which packages of an index bring these foreign modules, by module."""
     known = packages_distributions()
     foreign = {name for name in modules if name.split(".")[0] not in OURS | sys.stdlib_module_names}
-    return {name: [re.sub(r"[-_.]+", "-", package).lower() for package in known.get(name, [name])] for name in foreign}
+    return {name: [normal(package) for package in known.get(name, [name])] for name in foreign}
+
+
+def normal(package: str) -> str:
+    """Return its name as indexes and lock files write it."""
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def _imported(source: str) -> Iterator[str]:

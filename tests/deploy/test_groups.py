@@ -1,12 +1,16 @@
 """An image installs its own dependency group: all that its code imports, and nothing that it does not."""
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from typing import Any
 
 import pytest
 
-from tests.deploy.imports import ROOT, distributions, reached_from
+from tests.deploy.imports import ROOT, distributions, normal, reached_from
 
 SERVICES = ("prober", "evaluator", "incidents", "notifier", "console")
 STARTS = {name: (f"services.{name}.__main__",) for name in SERVICES} | {
@@ -100,3 +104,67 @@ def test_a_service_reaches_no_code_that_its_image_lacks(service: str) -> None:
 def test_an_import_inside_a_function_counts() -> None:
     # Then
     assert "certifi" in _reached("prober")
+
+
+def _run_bare(image: str, *command: str, bus: str = "nats://127.0.0.1:9") -> subprocess.CompletedProcess[str]:
+    """Run it without whatever the image does not install."""
+    installed = _installed(_common() | _asked_for(image))
+    missing = [
+        name for name, packages in packages_distributions().items() if not installed & set(map(normal, packages))
+    ]
+    return subprocess.run(
+        [sys.executable, "-m", "tests.deploy.bare", json.dumps(missing), *command],
+        env={"PYTHONPATH": str(ROOT), "HYPERCARE_NATS_URL": bus},
+        cwd=ROOT / "docs",  # no data folder of a `hypercare up` is here
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("service", ["prober", "incidents", "notifier", "console"])
+def test_a_service_without_settings_says_in_one_line_each_what_is_missing(service: str) -> None:
+    # When
+    ended = _run_bare(service, f"services.{service}")
+    # Then
+    assert ended.returncode == 2
+    assert re.fullmatch(r"hypercare: settings:\n(  HYPERCARE_\w+: .+\n)+", ended.stderr), ended.stderr
+
+
+def test_a_service_that_is_told_to_ask_no_bus_says_so() -> None:
+    # When
+    ended = _run_bare("evaluator", "services.evaluator", bus="")
+    # Then
+    assert ended.returncode == 2
+    assert ended.stderr == "hypercare: settings:\n  HYPERCARE_NATS_URL: Value error, name a server: nats://host:4222\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "status",
+        "incident list",
+        "page list",
+        "dead list",
+        "token revoke anna",
+        "migrate",
+        "apply ../examples/sample.yaml",
+    ],
+)
+def test_a_command_of_the_image_lacks_nothing(command: str) -> None:
+    # When
+    ended = _run_bare("cli", "cli", *command.split())
+    # Then
+    assert ended.returncode == 3, ended.stderr
+    assert "not installed" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "demo", "drill sinks"])
+def test_a_command_that_is_not_for_this_image_says_so(command: str) -> None:
+    # When
+    ended = _run_bare("cli", "cli", *command.split())
+    # Then
+    assert ended.returncode == 2
+    assert re.fullmatch(r"hypercare: this command needs the package \w+, which is not installed here.*\n", ended.stderr)
