@@ -147,7 +147,7 @@ def test_a_service_that_is_told_to_ask_no_bus_says_so() -> None:
         "incident list",
         "page list",
         "dead list",
-        "token revoke anna",
+        "token create --name ana",
         "migrate",
         "apply ../examples/sample.yaml",
     ],
