@@ -70,7 +70,7 @@ def list_(
                 i["name"],
                 i["severity"],
                 i["stage"],
-                i["service"],
+                f"location {i['location']}" if i.get("location") else i["service"],
                 i.get("acknowledged_by") or "-",
                 clock_of(i["opened_at"]),
             )

@@ -55,7 +55,7 @@ class Acts:
         where = await self.store.locate(which)
         if where is None:
             raise Unknown(f"no incident {which!r}", code="unknown_incident")
-        async with self.store.alone_in(where.service) as work:
+        async with self.store.alone_in(where.scope) as work:
             incident = await work.incident(where.incident)
             if incident is None:
                 raise Unknown(f"no incident {which!r}", code="unknown_incident")

@@ -10,7 +10,8 @@
 5. `do_due` does what time brings: the next rung, a stage's clock, a status update, a page nobody has a receipt for.
 6. The breach clears, `breach_cleared`, and the watch begins; `open_set_came` counts it, and corrects whatever was lost.
 
-Each handler loads, asks the domain, and keeps what it answered, alone in the breach's service.
+Each handler loads, asks the domain, and keeps what it answered, alone in the breach's scope: its service, or the
+location that has gone silent, for which there is one incident however many services are not seen any more.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from datetime import datetime
 from services.incidents.domain import acting, breaching, deadlines, escalation, naming, receipts, verdicts
 from services.incidents.domain.change import Change
 from services.incidents.domain.incident import HYPERCARE, Breach, Incident
+from services.incidents.domain.scope import Scope, scope_of
 from services.incidents.domain.verdicts import Verdict
 from services.incidents.metrics import BREACH_AGE, BREACHES_TAKEN
 from services.incidents.ports import CurrentPlan, IncidentStore, NewId, Where, Work
@@ -45,8 +47,8 @@ class Handlers:
     async def breach_opened(self, event: BreachOpened) -> None:
         """A breach has opened or moved to another band."""
         now = self.clock.now()
-        async with self.store.alone_in(event.service) as work:
-            known = await work.breach(event.source, event.key)
+        async with self.store.alone_in(scope_of(event.service, event.key)) as work:
+            known = await work.breach(event.source, event.service, event.key)
             heard = await work.heard(event.source)
             ruling = verdicts.opened(known, heard.as_of, event.source, event.breach, now)
             await self._take(work, ruling, event.breach, event.event_id)
@@ -55,8 +57,8 @@ class Handlers:
     async def breach_cleared(self, event: BreachCleared) -> None:
         """A breach has ended."""
         now = self.clock.now()
-        async with self.store.alone_in(event.service) as work:
-            known = await work.breach(event.source, event.key)
+        async with self.store.alone_in(scope_of(event.service, event.key)) as work:
+            known = await work.breach(event.source, event.service, event.key)
             heard = await work.heard(event.source)
             verdict, breach = verdicts.cleared(
                 known, heard.as_of, event.source, event.service, event.key, event.rev, event.reason, now
@@ -95,40 +97,42 @@ class Handlers:
 
     async def _open(self, work: Work, breach: Breach, stated: OpenBreach, caused_by: str | None) -> Change:
         now, plan = self.clock.now(), self.plan()
-        base = naming.base_name(now, plan.timezone, stated.service, stated.symptom, breach.rule)
+        scope = scope_of(stated.service, stated.key)
+        base = naming.base_name(now, plan.timezone, scope, stated.symptom, breach.rule)
         name = naming.free_name(base, await work.names_like(base))
         return breaching.open_incident(plan, IncidentId(self.new_id(now)), name, breach, stated, now, caused_by)
 
     async def open_set_came(self, statement: OpenSet) -> None:
         """A source restates all that it holds open: open what we missed, end what is not there, count the watch.
 
-        Older statements than the last one are passed over whole. Services where nothing can differ are not touched.
+        Older statements than the last one are passed over whole. Scopes where nothing can differ are not touched.
         """
         heard = await self.store.heard(statement.source)
         if statement.as_of < heard.as_of:
             return
-        listed = {breach.service for breach in statement.breaches}
-        busy = await self.store.busy_services() & {ServiceId(name) for name in statement.covered}
-        for service in sorted(listed | busy | await self.store.services_of(statement.source)):
-            async with self.store.alone_in(service) as work:
-                await self._reconcile(work, service, statement)
+        listed = {scope_of(breach.service, breach.key) for breach in statement.breaches}
+        busy = await self.store.busy([ServiceId(name) for name in statement.covered])
+        held = await self.store.held_by(statement.source)
+        for scope in sorted(listed | busy | held, key=lambda one: one.text):
+            async with self.store.alone_in(scope) as work:
+                await self._reconcile(work, scope, statement)
         await self.store.hear(statement.source, statement.as_of, statement.at)
 
-    async def _reconcile(self, work: Work, service: ServiceId, statement: OpenSet) -> None:
+    async def _reconcile(self, work: Work, scope: Scope, statement: OpenSet) -> None:
         now, source = self.clock.now(), statement.source
         if statement.as_of < (await work.heard(source)).as_of:
             return  # another replica was faster with a newer one
-        mine = [breach for breach in statement.breaches if breach.service == service]
+        mine = [breach for breach in statement.breaches if scope_of(breach.service, breach.key) == scope]
         for stated in mine:
-            known = await work.breach(source, stated.key)
+            known = await work.breach(source, stated.service, stated.key)
             ruling = verdicts.listed(known, statement.as_of, source, stated, now)
             await self._take(work, ruling, stated, statement.msg_id)
-        keys = {stated.key for stated in mine}
+        keys = {(stated.service, stated.key) for stated in mine}
         for known in await work.open_breaches(source):
-            if known.key not in keys:
+            if (known.service, known.key) not in keys:
                 await self._miss(work, verdicts.absent(known, statement.as_of)[1])
         for incident in await work.open_incidents():
-            await self._move_on(work, incident, service, statement)
+            await self._move_on(work, incident, statement)
         # In the same transaction: a rung that falls due right after it must not wait for the statement after this one.
         await work.hear(source, statement.as_of, statement.at)
 
@@ -137,11 +141,12 @@ class Handlers:
         if breach is not None and incident is not None:
             await work.keep(breaching.gone_missing(self._change(incident), breach))
 
-    async def _move_on(self, work: Work, incident: Incident, service: ServiceId, statement: OpenSet) -> None:
+    async def _move_on(self, work: Work, incident: Incident, statement: OpenSet) -> None:
         """Move the watch on, and let a rung go that waited for word."""
         before = self._change(incident)
         change = before
-        if coverage := statement.covered.get(service):
+        shares = [statement.covered[service] for service in incident.services if service in statement.covered]
+        if coverage := min(shares, default=0.0):
             change = acting.move_if_met(breaching.watched(change, statement.at, coverage))
         if any(breach.source == statement.source for breach in incident.open_breaches):
             change = escalation.proof_came(change)
@@ -153,7 +158,7 @@ class Handlers:
         where = await self.store.locate(receipt.incident)
         if where is None:
             return
-        async with self.store.alone_in(where.service) as work:
+        async with self.store.alone_in(where.scope) as work:
             incident = await work.incident(where.incident)
             if incident is None:
                 return
@@ -181,7 +186,7 @@ class Handlers:
         return len(found)
 
     async def _do_due_of(self, where: Where, now: datetime) -> None:
-        async with self.store.alone_in(where.service) as work:
+        async with self.store.alone_in(where.scope) as work:
             incident = await work.incident(where.incident)
             if incident is not None and any(due.at <= now for due in incident.due):
                 stated_at = await self._stated_at(work, incident)

@@ -1,6 +1,6 @@
 """What incidents needs from outside, in its own words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from services.incidents.domain.change import Change
 from services.incidents.domain.incident import Breach, Incident
 from services.incidents.domain.plan import Plan
+from services.incidents.domain.scope import Scope
 from services.incidents.domain.timeline import Entry
 from shared.contracts import BreachKey
 from shared.values import IncidentId, ServiceId
@@ -22,10 +23,10 @@ NewId = Callable[[datetime], str]
 
 @dataclass(frozen=True)
 class Where:
-    """Which incident, and of which service: enough to have it alone."""
+    """Which incident, and what it is about: enough to have it alone."""
 
     incident: IncidentId
-    service: ServiceId
+    scope: Scope
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,14 @@ class Heard:
 
 
 class Work(Protocol):
-    """One transaction, alone in one service: nobody else changes its breaches or incidents meanwhile."""
+    """One transaction, alone in one scope: nobody else changes its breaches or incidents meanwhile."""
 
-    async def breach(self, source: str, key: BreachKey) -> Breach | None:
-        """The newest that is known of a key of this service."""
+    async def breach(self, source: str, service: ServiceId, key: BreachKey) -> Breach | None:
+        """The newest that is known of a key of a service."""
         ...
 
     async def open_breaches(self, source: str) -> list[Breach]:
-        """What this source holds open of this service."""
+        """What this source holds open in this scope."""
         ...
 
     async def heard(self, source: str) -> Heard:
@@ -60,11 +61,11 @@ class Work(Protocol):
         ...
 
     async def open_incident(self, symptom: str) -> Incident | None:
-        """The one incident of this service and symptom that is not resolved yet, locked."""
+        """The one incident of this scope and symptom that is not resolved yet, locked."""
         ...
 
     async def open_incidents(self) -> list[Incident]:
-        """All incidents of this service that are not resolved yet, locked."""
+        """All incidents of this scope that are not resolved yet, locked."""
         ...
 
     async def names_like(self, base: str) -> set[str]:
@@ -83,7 +84,7 @@ class Work(Protocol):
 class IncidentStore(Protocol):
     """Where incidents live. Every method raises Transient when it cannot be reached."""
 
-    def alone_in(self, service: ServiceId) -> AbstractAsyncContextManager[Work]:
+    def alone_in(self, scope: Scope) -> AbstractAsyncContextManager[Work]:
         """Begin a transaction; what was kept is committed, and its messages on their way, when the block ends."""
         ...
 
@@ -107,12 +108,12 @@ class IncidentStore(Protocol):
         """The source's last open set."""
         ...
 
-    async def services_of(self, source: str) -> set[ServiceId]:
-        """Services of which this source holds something open."""
+    async def held_by(self, source: str) -> set[Scope]:
+        """Scopes in which this source holds something open."""
         ...
 
-    async def busy_services(self) -> set[ServiceId]:
-        """Services with an incident that is not resolved yet."""
+    async def busy(self, services: Collection[ServiceId]) -> set[Scope]:
+        """Scopes with an incident that is not resolved yet and concerns one of these services."""
         ...
 
     async def find(self, which: str) -> Incident | None:

@@ -1,5 +1,5 @@
 -- name: alone_in
--- Whoever works on a service has it alone until the transaction ends.
+-- Whoever works on a scope has it alone until the transaction ends.
 SELECT pg_advisory_xact_lock(1, hashtext($1));
 
 -- name: alone_with_name
@@ -29,10 +29,12 @@ FROM incidents i WHERE i.id = ANY($1::text[]) ORDER BY i.opened_at DESC, i.id DE
 SELECT id FROM incidents WHERE id = $1 FOR UPDATE;
 
 -- name: lock_open_incidents
--- Lock the incidents of a service ($1) that are not resolved, of one symptom ($2) or of all (null).
+-- Lock the incidents of a service ($1) or silent location ($2; the other is null) that are not resolved, of one symptom
+-- ($3) or of all (null).
 SELECT id FROM incidents
-WHERE service = $1 AND stage IN ('alert', 'assessment', 'response', 'resolution')
-    AND ($2::text IS NULL OR symptom = $2)
+WHERE (location = $2 OR (location IS NULL AND service = $1))
+    AND stage IN ('alert', 'assessment', 'response', 'resolution')
+    AND ($3::text IS NULL OR symptom = $3)
 ORDER BY id FOR UPDATE;
 
 -- name: newest_breach
@@ -42,8 +44,9 @@ WHERE source = $1 AND service = $2 AND rule = $3 AND "check" = $4 AND location =
 ORDER BY rev DESC LIMIT 1;
 
 -- name: open_breaches
--- What a source ($1) holds open of a service ($2).
-SELECT to_jsonb(b) AS breach FROM breaches b WHERE source = $1 AND service = $2 AND is_open;
+-- What a source ($1) holds open of a service ($2) or silent location ($3; the other is null).
+SELECT to_jsonb(b) AS breach FROM breaches b
+WHERE source = $1 AND is_open AND ((service = $2 AND "check" <> '') OR (location = $3 AND "check" = ''));
 
 -- name: put_incident
 -- Write one incident out of its JSON.
@@ -101,7 +104,7 @@ SELECT incident, sequence, at, kind, text, actor, hash FROM timeline WHERE incid
 
 -- name: locate
 -- An incident by id or name.
-SELECT id, service FROM incidents WHERE id = $1 OR name = $1;
+SELECT id, service, location FROM incidents WHERE id = $1 OR name = $1;
 
 -- name: newest
 -- Ids, newest first; $1 = open, closed or all.
@@ -110,8 +113,8 @@ ORDER BY opened_at DESC, id DESC LIMIT $2;
 
 -- name: due_incidents
 -- Incidents with due work, the longest overdue first.
-SELECT i.id, i.service FROM due d JOIN incidents i ON i.id = d.incident WHERE d.at <= $1
-GROUP BY i.id, i.service ORDER BY min(d.at), i.id LIMIT $2;
+SELECT i.id, i.service, i.location FROM due d JOIN incidents i ON i.id = d.incident WHERE d.at <= $1
+GROUP BY i.id ORDER BY min(d.at), i.id LIMIT $2;
 
 -- name: next_due_at
 -- When the next work is due.
@@ -126,10 +129,15 @@ ON CONFLICT (source) DO UPDATE SET as_of = EXCLUDED.as_of, at = EXCLUDED.at WHER
 -- A source's last open set.
 SELECT as_of, at FROM sources WHERE source = $1;
 
--- name: services_of
--- Services of which a source holds something open.
-SELECT DISTINCT service FROM breaches WHERE source = $1 AND is_open;
+-- name: held_by
+-- Services and silent locations of which a source holds something open; one of the two columns is null.
+SELECT DISTINCT CASE WHEN "check" <> '' THEN service END AS service, CASE WHEN "check" = '' THEN location END AS location
+FROM breaches WHERE source = $1 AND is_open;
 
--- name: busy_services
--- Services with an incident that is not resolved.
-SELECT DISTINCT service FROM incidents WHERE stage IN ('alert', 'assessment', 'response', 'resolution');
+-- name: busy
+-- Services and silent locations with an incident that is not resolved and concerns one of some services ($1).
+SELECT DISTINCT service, location FROM incidents i
+WHERE stage IN ('alert', 'assessment', 'response', 'resolution')
+    AND (service = ANY($1::text[])
+         OR (location IS NOT NULL
+             AND EXISTS (SELECT FROM breaches b WHERE b.incident = i.id AND b.service = ANY($1::text[]))));

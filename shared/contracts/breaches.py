@@ -48,6 +48,11 @@ class BreachKey(BaseModel):
         """One word for logs and columns: `web-down/web-health/main`."""
         return f"{self.rule}/{self.check}/{self.location}"
 
+    @property
+    def is_silent_prober(self) -> bool:
+        """Whether this says that a location is silent; every service it watches has such a breach."""
+        return not self.check
+
 
 class OpenBreach(BaseModel):
     """A breach as it stands: also one row of an open set."""

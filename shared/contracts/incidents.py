@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import AwareDatetime
 
 from shared.contracts.base import Event, Subject
-from shared.values import IncidentId, PersonId, ServiceId, Severity
+from shared.values import IncidentId, Location, PersonId, ServiceId, Severity
 
 
 class Stage(StrEnum):
@@ -28,6 +28,11 @@ class IncidentEvent(Event):
     sequence: int
     """Counts from 1 within the incident, without gaps."""
     service: ServiceId
+    """Of a silent location: the first service that was not seen from there."""
+    location: Location | None = None
+    """Set when the incident is that this location is silent, whatever it watches."""
+    services: tuple[ServiceId, ...] | None = None
+    """Of a silent location: every service that was not seen from there so far."""
     symptom: str
     severity: Severity
     stage: Stage
@@ -40,6 +45,11 @@ class IncidentEvent(Event):
     summary: str = ""
     actor: str | None = None
     """Who did it: a person, a token's name, or `hypercare`."""
+
+    @property
+    def about(self) -> str:
+        """What it is about, in words: `erp-web` or `location fra`."""
+        return f"location {self.location}" if self.location else self.service
 
 
 class IncidentOpened(IncidentEvent):

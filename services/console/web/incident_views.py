@@ -161,7 +161,7 @@ def incident_view(
     return IncidentView(
         incident=one.incident,
         name=one.name,
-        service=one.service,
+        service=one.about,
         severity=one.severity.value,
         summary=one.summary,
         stage=one.stage.value,

@@ -11,7 +11,7 @@ from services.console.web.spark import Spark, spark_of
 from services.console.web.words import STATE_ICONS, STATE_WORDS, measured, millis, seconds, span
 from shared.config.checks import CheckKind
 from shared.config.slice_models import ConsoleCheck, ConsoleService, ConsoleSlice
-from shared.contracts import Stage
+from shared.contracts import OpenBreach, Stage
 from shared.values import CheckId, IncidentId, Outcome, ServiceId
 
 ALL_SHOWN: Final = 200
@@ -141,10 +141,10 @@ class Views:
 
     def breaches(self, now: datetime) -> list[BreachView]:
         """The open breaches, worst first, at most 100."""
-        running = {(one.service, one.symptom): one for one in self._model.incidents.running()}
+        running = {_explained_by(one): one for one in self._model.incidents.running()}
         rules = self._config.rules if self._config else {}
         return [
-            breach_view(one, rules.get(one.key.rule), running.get((one.service, one.symptom)), now)
+            breach_view(one, rules.get(one.key.rule), running.get(_explaining(one)), now)
             for one in self._model.breaches.open()[:BREACHES_SHOWN]
         ]
 
@@ -167,8 +167,17 @@ class Views:
         pages: list[Page] = self._model.pages.of(one.incident)
         people = self._config.people if self._config else {}
         lost = self._model.undeliverable(one.incident)
-        about = self._about(one.service)
+        about = None if one.location else self._about(one.service)
         return incident_view(one, pages, people, lost, about.runbook if about else None, self.zone, now)
+
+
+def _explained_by(one: Incident) -> tuple[str, str]:
+    """Which breaches an incident explains: a service's by symptom, or all that say that a location is silent."""
+    return (one.about, "" if one.location else one.symptom)
+
+
+def _explaining(breach: OpenBreach) -> tuple[str, str]:
+    return (f"location {breach.key.location}", "") if breach.key.is_silent_prober else (breach.service, breach.symptom)
 
 
 def _limits(config: ConsoleSlice) -> dict[CheckId, float]:

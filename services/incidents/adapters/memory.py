@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.incidents.domain.change import Change
 from services.incidents.domain.incident import Breach, Incident
+from services.incidents.domain.scope import Scope, scope_of
 from services.incidents.domain.stages import OPEN_STAGES
 from services.incidents.domain.timeline import Entry
 from services.incidents.ports import Heard, State, Where
@@ -41,17 +42,13 @@ class _Contents:
 class MemoryWork:
     """One transaction over a copy of everything."""
 
-    def __init__(self, contents: _Contents, service: ServiceId) -> None:
+    def __init__(self, contents: _Contents, scope: Scope) -> None:
         self._all = contents
-        self._service = service
+        self._scope = scope
 
-    async def breach(self, source: str, key: BreachKey) -> Breach | None:
+    async def breach(self, source: str, service: ServiceId, key: BreachKey) -> Breach | None:
         """See ports.Work."""
-        found = [
-            breach
-            for (of, service, at, _), breach in self._all.breaches.items()
-            if (of, service, at) == (source, self._service, key)
-        ]
+        found = [breach for place, breach in self._all.breaches.items() if place[:3] == (source, service, key)]
         return max(found, key=lambda breach: breach.rev, default=None)
 
     async def open_breaches(self, source: str) -> list[Breach]:
@@ -59,7 +56,7 @@ class MemoryWork:
         return [
             breach
             for breach in self._all.breaches.values()
-            if breach.is_open and (breach.source, breach.service) == (source, self._service)
+            if breach.is_open and breach.source == source and scope_of(breach.service, breach.key) == self._scope
         ]
 
     async def heard(self, source: str) -> Heard:
@@ -80,9 +77,7 @@ class MemoryWork:
 
     async def open_incidents(self) -> list[Incident]:
         """See ports.Work."""
-        return [
-            one for one in self._all.incidents.values() if one.service == self._service and one.stage in OPEN_STAGES
-        ]
+        return [one for one in self._all.incidents.values() if one.scope == self._scope and one.stage in OPEN_STAGES]
 
     async def names_like(self, base: str) -> set[str]:
         """See ports.Work."""
@@ -120,23 +115,23 @@ class MemoryStore:
         return self._all.outbox
 
     @contextlib.asynccontextmanager
-    async def alone_in(self, service: ServiceId) -> AsyncIterator[MemoryWork]:
+    async def alone_in(self, scope: Scope) -> AsyncIterator[MemoryWork]:
         """See ports.IncidentStore."""
         async with self._alone:
             contents = self._all.copy()
-            yield MemoryWork(contents, service)
+            yield MemoryWork(contents, scope)
             self._all = contents
 
     async def locate(self, which: str) -> Where | None:
         """See ports.IncidentStore."""
         found = await self.find(which)
-        return Where(found.id, found.service) if found else None
+        return Where(found.id, found.scope) if found else None
 
     async def due(self, now: datetime, limit: int) -> list[Where]:
         """See ports.IncidentStore."""
         found = [(due.at, one) for one in self._all.incidents.values() for due in one.due if due.at <= now]
         ordered = dict.fromkeys(
-            Where(one.id, one.service) for _, one in sorted(found, key=lambda pair: (pair[0], pair[1].id))
+            Where(one.id, one.scope) for _, one in sorted(found, key=lambda pair: (pair[0], pair[1].id))
         )
         return list(ordered)[:limit]
 
@@ -153,13 +148,15 @@ class MemoryStore:
         """See ports.IncidentStore."""
         return self._all.heard.get(source, Heard())
 
-    async def services_of(self, source: str) -> set[ServiceId]:
+    async def held_by(self, source: str) -> set[Scope]:
         """See ports.IncidentStore."""
-        return {breach.service for breach in self._all.breaches.values() if breach.is_open and breach.source == source}
+        held = [breach for breach in self._all.breaches.values() if breach.is_open and breach.source == source]
+        return {scope_of(breach.service, breach.key) for breach in held}
 
-    async def busy_services(self) -> set[ServiceId]:
+    async def busy(self, services: Collection[ServiceId]) -> set[Scope]:
         """See ports.IncidentStore."""
-        return {one.service for one in self._all.incidents.values() if one.stage in OPEN_STAGES}
+        running = [one for one in self._all.incidents.values() if one.stage in OPEN_STAGES]
+        return {one.scope for one in running if not set(services).isdisjoint(one.services)}
 
     async def find(self, which: str) -> Incident | None:
         """See ports.IncidentStore."""

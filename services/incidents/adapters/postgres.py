@@ -1,20 +1,21 @@
-"""Incidents in Postgres. One transaction is alone in one service, by an advisory lock taken first thing.
+"""Incidents in Postgres. One transaction is alone in one scope, by an advisory lock taken first thing.
 
 That lock orders everything that two replicas could do to the same breaches and incidents, so that no other lock is ever
-waited for while one is held; the partial unique index behind it is the last word.
+waited for while one is held; the partial unique indexes behind it are the last word.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
 from services.incidents.adapters import rows
 from services.incidents.domain.change import Change
 from services.incidents.domain.incident import Breach, Incident
+from services.incidents.domain.scope import Scope, scope_of_incident
 from services.incidents.domain.timeline import Entry
 from services.incidents.ports import Heard, State, Where
 from shared.contracts import BreachKey
@@ -30,21 +31,21 @@ SCHEMA: Final = "incidents"
 class PostgresWork:
     """One transaction (see ports.Work)."""
 
-    def __init__(self, connection: Connection, outbox: Outbox, service: ServiceId) -> None:
+    def __init__(self, connection: Connection, outbox: Outbox, scope: Scope) -> None:
         self._db = connection
         self._outbox = outbox
-        self._service = service
+        self._scope = scope
         self._loaded: dict[IncidentId, Incident] = {}
         self.kept: dict[IncidentId, None] = {}
 
-    async def breach(self, source: str, key: BreachKey) -> Breach | None:
+    async def breach(self, source: str, service: ServiceId, key: BreachKey) -> Breach | None:
         """See ports.Work."""
-        row = await self._db.fetchval(SQL["newest_breach"], source, self._service, key.rule, key.check, key.location)
+        row = await self._db.fetchval(SQL["newest_breach"], source, service, key.rule, key.check, key.location)
         return rows.breach_of(row) if row else None
 
     async def open_breaches(self, source: str) -> list[Breach]:
         """See ports.Work."""
-        found = await self._db.fetch(SQL["open_breaches"], source, self._service)
+        found = await self._db.fetch(SQL["open_breaches"], source, self._scope.service, self._scope.location)
         return [rows.breach_of(row["breach"]) for row in found]
 
     async def heard(self, source: str) -> Heard:
@@ -63,13 +64,18 @@ class PostgresWork:
 
     async def open_incident(self, symptom: str) -> Incident | None:
         """See ports.Work."""
-        found = await self._db.fetch(SQL["lock_open_incidents"], self._service, symptom)
-        return (await self._load([found[0]["id"]]))[0] if found else None
+        found = await self._open_ids(symptom)
+        return (await self._load(found[:1]))[0] if found else None
 
     async def open_incidents(self) -> list[Incident]:
         """See ports.Work."""
-        found = await self._db.fetch(SQL["lock_open_incidents"], self._service, None)
-        return await self._load([row["id"] for row in found]) if found else []
+        found = await self._open_ids(None)
+        return await self._load(found) if found else []
+
+    async def _open_ids(self, symptom: str | None) -> list[str]:
+        scope = self._scope
+        found = await self._db.fetch(SQL["lock_open_incidents"], scope.service, scope.location, symptom)
+        return [row["id"] for row in found]
 
     async def _load(self, ids: list[str]) -> list[Incident]:
         incidents = await _whole(self._db, ids)
@@ -120,12 +126,12 @@ class PostgresStore:
         self._wake_due = wake_due
 
     @contextlib.asynccontextmanager
-    async def alone_in(self, service: ServiceId) -> AsyncIterator[PostgresWork]:
+    async def alone_in(self, scope: Scope) -> AsyncIterator[PostgresWork]:
         """See ports.IncidentStore."""
         try:
             async with transaction(self._db) as connection:
-                await connection.execute(SQL["alone_in"], service)
-                work = PostgresWork(connection, self._outbox, service)
+                await connection.execute(SQL["alone_in"], scope.text)
+                work = PostgresWork(connection, self._outbox, scope)
                 yield work
         except asyncpg.UniqueViolationError as error:
             raise Transient(f"somebody else was first: {error}") from error
@@ -138,13 +144,13 @@ class PostgresStore:
         """See ports.IncidentStore."""
         async with transaction(self._db) as connection:
             row = await connection.fetchrow(SQL["locate"], which)
-        return Where(row["id"], row["service"]) if row else None
+        return _where(row) if row else None
 
     async def due(self, now: datetime, limit: int) -> list[Where]:
         """See ports.IncidentStore."""
         async with transaction(self._db) as connection:
             found = await connection.fetch(SQL["due_incidents"], now, limit)
-        return [Where(row["id"], row["service"]) for row in found]
+        return [_where(row) for row in found]
 
     async def next_due_at(self) -> datetime | None:
         """See ports.IncidentStore."""
@@ -162,17 +168,17 @@ class PostgresStore:
         async with transaction(self._db) as connection:
             return await _heard(connection, source)
 
-    async def services_of(self, source: str) -> set[ServiceId]:
+    async def held_by(self, source: str) -> set[Scope]:
         """See ports.IncidentStore."""
         async with transaction(self._db) as connection:
-            found = await connection.fetch(SQL["services_of"], source)
-        return {row["service"] for row in found}
+            found = await connection.fetch(SQL["held_by"], source)
+        return {Scope(row["service"], row["location"]) for row in found}
 
-    async def busy_services(self) -> set[ServiceId]:
+    async def busy(self, services: Collection[ServiceId]) -> set[Scope]:
         """See ports.IncidentStore."""
         async with transaction(self._db) as connection:
-            found = await connection.fetch(SQL["busy_services"])
-        return {row["service"] for row in found}
+            found = await connection.fetch(SQL["busy"], [*services])
+        return {scope_of_incident(row["service"], row["location"]) for row in found}
 
     async def find(self, which: str) -> Incident | None:
         """See ports.IncidentStore."""
@@ -191,6 +197,10 @@ class PostgresStore:
         async with transaction(self._db) as connection:
             found = await connection.fetch(SQL["timeline"], incident)
         return [Entry(**dict(row)) for row in found]
+
+
+def _where(row: Mapping[str, Any]) -> Where:
+    return Where(row["id"], scope_of_incident(row["service"], row["location"]))
 
 
 async def _whole(connection: Connection, ids: list[str]) -> list[Incident]:

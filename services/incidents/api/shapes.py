@@ -67,6 +67,10 @@ class Summary(BaseModel):
     id: str
     name: str
     service: str
+    location: str | None
+    """Set when the incident is that this location is silent."""
+    services: list[str]
+    """Whom it concerns: its service, or all that are not seen from the silent location."""
     symptom: str
     severity: Severity
     stage: Stage
@@ -89,6 +93,7 @@ class BreachShape(BaseModel):
     """A breach of this incident."""
 
     source: str
+    service: str
     rule: str
     check: str
     location: str
@@ -216,6 +221,7 @@ def _breach(breach: Breach) -> BreachShape:
     stated = breach.stated
     return BreachShape(
         source=breach.source,
+        service=breach.service,
         rule=breach.rule,
         check=breach.check,
         location=breach.location,

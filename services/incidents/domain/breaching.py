@@ -6,6 +6,7 @@ from services.incidents.domain import escalation, moving, telling, verdicts
 from services.incidents.domain.change import Change
 from services.incidents.domain.incident import Breach, DueKind, Incident
 from services.incidents.domain.plan import Plan
+from services.incidents.domain.scope import scope_of
 from services.incidents.domain.stages import Happening
 from services.incidents.domain.watch import Watch, seen
 from shared.contracts import (
@@ -30,6 +31,7 @@ def open_incident(
     caused_by: str | None,
 ) -> Change:
     """A breach that no open incident explains: page the first rung at once, tell the others."""
+    scope = scope_of(stated.service, stated.key)
     new = Incident(
         id=incident,
         name=name,
@@ -40,10 +42,11 @@ def open_incident(
         opened_at=now,
         stage_entered_at=now,
         summary=stated.summary,
-        runbook=plan.runbook(stated.service, breach.rule),
+        location=scope.location,
+        runbook=None if scope.location else plan.runbook(stated.service, breach.rule),
     )
     change = Change(new, plan, now, caused_by=caused_by).with_breach(breach)
-    change = change.note("opened", f"{stated.severity.value}: {breach.key.text}: {stated.summary}")
+    change = change.note("opened", f"{stated.severity.value}: {breach.text}: {stated.summary}")
     change = moving.start_clocks(escalation.start(change, new_round=False))
     change = change.say(IncidentOpened)
     title = telling.stage_message(change, "") or telling.headline(change)
@@ -52,11 +55,23 @@ def open_incident(
 
 def breached(change: Change, breach: Breach, stated: OpenBreach) -> Change:
     """A breach has opened in an incident that is already there."""
-    change = change.with_breach(breach).note("breach_joined", f"{breach.key.text}: {stated.summary}")
+    before = change
+    change = change.with_breach(breach).note("breach_joined", f"{breach.text}: {stated.summary}")
     if change.incident.stage is Stage.RESOLUTION:
         return _reopen(change, stated)
-    change = change.say(IncidentUpdated, what="breach_joined")
-    return raise_severity(change, stated.severity, f"{breach.key.text} is {stated.severity.value}")
+    change = _concern_more(before, change.say(IncidentUpdated, what="breach_joined"))
+    return raise_severity(change, stated.severity, f"{breach.text} is {stated.severity.value}")
+
+
+def _concern_more(before: Change, change: Change) -> Change:
+    """A location's silence concerns one more service: whoever only that one's escalation names hears of it, once."""
+    if change.incident.services == before.incident.services:
+        return change
+    change = escalation.widen(change)
+    known = telling.told(before)
+    if all(addressee in known for addressee in telling.told(change)):
+        return change
+    return telling.update(change, telling.headline(change), but=(*known, *telling.everyone_paged(change)))
 
 
 def _reopen(change: Change, stated: OpenBreach) -> Change:
@@ -82,9 +97,9 @@ def _reopen(change: Change, stated: OpenBreach) -> Change:
 def changed(change: Change, breach: Breach, stated: OpenBreach) -> Change:
     """An open breach has moved to another band. Worse raises the incident; better is said, and lowers nothing."""
     change = change.with_breach(breach)
-    change = change.note("breach_changed", f"{breach.key.text} is {stated.severity.value}: {stated.summary}")
+    change = change.note("breach_changed", f"{breach.text} is {stated.severity.value}: {stated.summary}")
     change = change.say(IncidentUpdated, what="breach_changed")
-    return raise_severity(change, stated.severity, f"{breach.key.text} is {stated.severity.value}")
+    return raise_severity(change, stated.severity, f"{breach.text} is {stated.severity.value}")
 
 
 def raise_severity(change: Change, severity: Severity, why: str) -> Change:
@@ -115,9 +130,9 @@ def cleared(change: Change, breach: Breach, summary: str) -> Change:
     reason = breach.ended
     change = change.with_breach(breach)
     if reason is ClearReason.CONFIG:
-        text = f"{breach.key.text}: its rule was changed or removed; nobody has seen it heal"
+        text = f"{breach.text}: its rule was changed or removed; nobody has seen it heal"
     else:
-        text = f"{breach.key.text}: {summary or 'well again'}"
+        text = f"{breach.text}: {summary or 'well again'}"
     change = change.note("breach_cleared", text).say(IncidentUpdated, what="breach_cleared")
     it = change.incident
     if it.open_breaches:
@@ -128,7 +143,7 @@ def cleared(change: Change, breach: Breach, summary: str) -> Change:
         change,
         Happening.HEALED,
         "all breaches cleared",
-        what=f"{it.symptom} on {it.service}: {summary or 'well again'}",
+        what=f"{it.symptom} on {it.scope.text}: {summary or 'well again'}",
     )
 
 
@@ -142,10 +157,15 @@ def believe_absences(change: Change) -> Change:
     change = change.unschedule(DueKind.ABSENCE)
     for breach in change.incident.open_breaches:
         if breach.absent_as_of is not None:
-            is_configured = breach.rule in change.plan.runbooks
+            is_configured = _is_configured(change.plan, breach)
             over = verdicts.believe_absent(breach, is_configured=is_configured, now=change.now)
             change = cleared(change, over, "no longer in the list of what is open")
     return change
+
+
+def _is_configured(plan: Plan, breach: Breach) -> bool:
+    """Whether its rule is still there. Nobody writes the rule that a location is silent: its service stands for it."""
+    return breach.service in plan.services if breach.key.is_silent_prober else breach.rule in plan.runbooks
 
 
 def watched(change: Change, at: datetime, coverage: float) -> Change:

@@ -88,7 +88,7 @@ class Change:
     def with_breach(self, breach: Breach) -> "Change":
         """Add a breach, or replace it by what is now known of it."""
         breach = replace(breach, incident=self.incident.id)
-        others = tuple(b for b in self.incident.breaches if (b.source, b.key) != (breach.source, breach.key))
+        others = tuple(known for known in self.incident.breaches if _identity(known) != _identity(breach))
         return self.set(breaches=(*others, breach))
 
     def schedule(self, kind: DueKind, at: datetime, subject: str = "", *, awaits_open_set: bool = False) -> "Change":
@@ -104,8 +104,13 @@ class Change:
 _SHARED = {field.name for field in fields(Incident)} & set(IncidentEvent.model_fields)
 
 
+def _identity(breach: Breach) -> tuple[str, str, str]:
+    return breach.source, breach.service, breach.key.text
+
+
 def _snapshot(incident: Incident) -> dict[str, object]:
-    return {"incident": incident.id, **{name: getattr(incident, name) for name in _SHARED}}
+    shared = {name: getattr(incident, name) for name in _SHARED}
+    return {"incident": incident.id, "services": incident.services if incident.location else None, **shared}
 
 
 def _requested(change: Change, page: Page) -> PageRequested:

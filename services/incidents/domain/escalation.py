@@ -5,6 +5,7 @@ three at once. A rung that nobody could be reached on gives way at once; one tha
 the breach is still there.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -36,31 +37,31 @@ class Rung:
     is_stand_in: bool = False
 
 
-def policy_of(plan: Plan, service: ServiceId, severity: Severity) -> Policy:
-    """The policy in force; for a service that is gone, or a severity without one, one empty step: see `rung_at`."""
-    escalation = plan.escalation(service)
+def policy_of(plan: Plan, services: Collection[ServiceId], severity: Severity) -> Policy:
+    """The policy in force; for services that are gone, or a severity without one, one empty step: see `rung_at`."""
+    escalation = plan.escalation(services)
     policy = escalation.policy(severity) if escalation else None
     return policy or Policy((Step((), None),))
 
 
-def rung_at(plan: Plan, service: ServiceId, severity: Severity, index: int) -> Rung | None:
+def rung_at(plan: Plan, services: Collection[ServiceId], severity: Severity, index: int) -> Rung | None:
     """Whom step `index` rings: the people it names who are still configured, else stand-ins, never nobody.
 
     Stand-ins are the first step of the default policy that has anybody, else the managers, else everyone. None: the
     policy has no such step.
     """
-    steps = policy_of(plan, service, severity).steps
+    steps = policy_of(plan, services, severity).steps
     if index >= len(steps):
         return None
     step = steps[index]
     known = tuple(person for person in step.notify if person in plan.people)
     if known:
         return Rung(known, step.wait)
-    return Rung(_stand_ins(plan, service), step.wait, is_stand_in=True)
+    return Rung(_stand_ins(plan, services), step.wait, is_stand_in=True)
 
 
-def _stand_ins(plan: Plan, service: ServiceId) -> tuple[PersonId, ...]:
-    escalation = plan.escalation(service)
+def _stand_ins(plan: Plan, services: Collection[ServiceId]) -> tuple[PersonId, ...]:
+    escalation = plan.escalation(services)
     default = escalation.default if escalation else None
     for step in default.steps if default else ():
         if known := tuple(person for person in step.notify if person in plan.people):
@@ -71,7 +72,7 @@ def _stand_ins(plan: Plan, service: ServiceId) -> tuple[PersonId, ...]:
 def start(change: Change, *, new_round: bool) -> Change:
     """Begin the policy of the present severity at its first rung."""
     it = change.incident
-    policy = policy_of(change.plan, it.service, it.severity)
+    policy = policy_of(change.plan, it.services, it.severity)
     started = change.set(
         paging_severity=it.severity,
         round=it.round + 1 if new_round else it.round,
@@ -82,13 +83,29 @@ def start(change: Change, *, new_round: bool) -> Change:
     return _ring(started)
 
 
+def widen(change: Change) -> Change:
+    """It concerns more services now: ring whom their policies name up to this rung, but nobody a second time."""
+    it = change.incident
+    if not it.is_unanswered:
+        return change
+    rungs = [rung_at(change.plan, it.services, it.paging_severity, index) for index in range(it.rung + 1)]
+    rung = {page.addressee.person for page in it.pages if it.is_ringing(page)}
+    new = {person: one for one in reversed(rungs) if one for person in one.people if person not in rung}
+    if not new:
+        return change
+    change = change.set(is_exhausted=False)
+    for person, one in new.items():
+        change = change.request(_page(change, person, one))
+    return change.note("paged", f"concerned too: {', '.join(new)}")
+
+
 def climb(change: Change, why: str) -> Change:
     """Go to the next rung: the next step, else the first one of another round, else say that nobody is left."""
     it = change.incident
     if not it.is_unanswered or it.is_exhausted:
         return change
     noted = change.note("escalated", why)
-    if rung_at(change.plan, it.service, it.paging_severity, it.rung + 1):
+    if rung_at(change.plan, it.services, it.paging_severity, it.rung + 1):
         return _ring(noted.set(rung=it.rung + 1))
     if it.rounds_left > 0:
         return _ring(noted.set(round=it.round + 1, rung=0, rounds_left=it.rounds_left - 1))
@@ -104,7 +121,7 @@ def _exhausted(change: Change) -> Change:
 
 def _ring(change: Change) -> Change:
     it = change.incident
-    rung = rung_at(change.plan, it.service, it.paging_severity, it.rung)
+    rung = rung_at(change.plan, it.services, it.paging_severity, it.rung)
     if rung is None or not rung.people:
         return _exhausted(change)
     change = change.unschedule(DueKind.RUNG)
@@ -152,7 +169,7 @@ def heard_of(change: Change, page: Page, *, is_first_receipt: bool, at: datetime
     if all(one.is_undeliverable for one in it.rung_pages):
         names = ", ".join(one.addressee.text for one in it.rung_pages)
         return climb(change, f"nobody of this step could be reached ({names})")
-    rung = rung_at(change.plan, it.service, it.paging_severity, it.rung)
+    rung = rung_at(change.plan, it.services, it.paging_severity, it.rung)
     if rung is None or rung.wait is None:
         return change
     handed_over = [one.handed_over_at for one in it.rung_pages if one.handed_over_at]
@@ -172,7 +189,7 @@ def rung_is_due(change: Change, due: Due, stated_at: datetime | None) -> Change:
     if is_late and not due.awaits_open_set and (stated_at is None or stated_at < due.at):
         waiting = change.schedule(DueKind.RUNG, change.now + LONGEST_WAIT_FOR_PROOF, awaits_open_set=True)
         return waiting.note("escalation_waits", "we were away; waiting for word that the breach is still there")
-    rung = rung_at(change.plan, it.service, it.paging_severity, it.rung)
+    rung = rung_at(change.plan, it.services, it.paging_severity, it.rung)
     waited = format_duration(rung.wait) if rung and rung.wait else "the time given"
     return climb(change, f"nobody acknowledged within {waited}")
 

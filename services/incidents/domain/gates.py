@@ -40,5 +40,5 @@ def gate_of(incident: Incident, plan: Plan) -> Gate:
 def require_no_open_breach(incident: Incident) -> None:
     """Raise Refused while something is wrong: what is seen broken cannot be declared mended, by nobody."""
     if still := incident.open_breaches:
-        names = ", ".join(breach.key.text for breach in still)
+        names = ", ".join(breach.text for breach in still)
         raise Refused(f"still open: {names}; it resolves by itself when that clears", code="breach_open")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from services.incidents.domain.scope import Scope, scope_of_incident
 from services.incidents.domain.stages import UNRESOLVED_STAGES
 from services.incidents.domain.watch import Watch
 from shared.contracts import Addressee, BreachKey, ClearReason, OpenBreach, PageKind, PageState, Stage
@@ -36,6 +37,12 @@ class Breach:
     def key(self) -> BreachKey:
         """Rule, check and location as one value."""
         return BreachKey(rule=self.rule, check=self.check, location=self.location)
+
+    @property
+    def text(self) -> str:
+        """Which breach, for people: `web-down/web-health/main`, or `erp-web not seen from fra`."""
+        key = self.key
+        return f"{self.service} not seen from {self.location}" if key.is_silent_prober else key.text
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,8 @@ class Incident:
     opened_at: datetime
     stage_entered_at: datetime
     summary: str
+    location: Location | None = None
+    """Set when it is this location's silence; `service` is then the first one that was not seen from there."""
     runbook: str | None = None
     stage_due_at: datetime | None = None
     acknowledged_by: str | None = None
@@ -141,9 +150,28 @@ class Incident:
         return tuple(breach for breach in self.breaches if breach.is_open)
 
     @property
+    def scope(self) -> Scope:
+        """What it is about."""
+        return scope_of_incident(self.service, self.location)
+
+    @property
+    def services(self) -> tuple[ServiceId, ...]:
+        """Whom it concerns: of a silent location every service that was not seen from there, in order of name."""
+        if self.location is None:
+            return (self.service,)
+        return tuple(sorted({self.service, *(breach.service for breach in self.breaches)}))
+
+    @property
     def needs_person(self) -> bool:
-        """Nothing is open, but something ended by a change of configuration: nobody has seen that it healed."""
-        return not self.open_breaches and any(breach.ended is ClearReason.CONFIG for breach in self.breaches)
+        """Nothing is open, but something ended by a change of configuration: nobody has seen that it healed.
+
+        A location is heard again as soon as one service is seen from it, whichever others are no longer configured.
+        """
+        if self.open_breaches:
+            return False
+        if self.location is not None:
+            return all(breach.ended is not ClearReason.HEALED for breach in self.breaches)
+        return any(breach.ended is ClearReason.CONFIG for breach in self.breaches)
 
     @property
     def is_unanswered(self) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Collection
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from services.incidents.domain.scope import Scope
+
 LONGEST_SLUG = 80
 
 
@@ -14,13 +16,17 @@ def slug(text: str) -> str:
     return words[:LONGEST_SLUG].strip("-") or "incident"
 
 
-def base_name(opened_at: datetime, timezone: str, service: str, symptom: str, rule: str) -> str:
+def base_name(opened_at: datetime, timezone: str, scope: Scope, symptom: str, rule: str) -> str:
     """Name by the date in the programme's zone (not in UTC: after midnight in Berlin it is already tomorrow).
 
-    A rule's own name says enough (`2026-02-20-web-down`); a symptom in other words is put after its service.
+    A rule's own name says enough (`2026-02-20-web-down`); a symptom in other words is put after its service, and a
+    silent location after its symptom (`2026-02-20-prober-down-fra`).
     """
     day = opened_at.astimezone(ZoneInfo(timezone)).date()
-    what = symptom if symptom == rule else f"{service} {symptom}"
+    if scope.location:
+        what = f"{symptom} {scope.location}"
+    else:
+        what = symptom if symptom == rule else f"{scope.service} {symptom}"
     return f"{day.isoformat()}-{slug(what)}"
 
 

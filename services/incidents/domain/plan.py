@@ -1,8 +1,9 @@
 """What the configuration says about paging and stages, in the words of this service."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import zip_longest
 
 from shared.contracts import Addressee, Stage
 from shared.values import PersonId, RuleId, ServiceId, Severity
@@ -35,6 +36,35 @@ class Escalation:
     def policy(self, severity: Severity) -> Policy | None:
         """The policy that is meant for a severity."""
         return self.policies.get(severity) or self.default
+
+
+def together(escalations: Sequence[Escalation]) -> Escalation | None:
+    """Several escalations as one, for what concerns several services: nobody is left out, nobody is rung twice."""
+    if len(escalations) <= 1:
+        return next(iter(escalations), None)
+    by_severity = {severity: _policies_together(one.policy(severity) for one in escalations) for severity in Severity}
+    return Escalation(
+        policies={severity: policy for severity, policy in by_severity.items() if policy},
+        tell=tuple(dict.fromkeys(addressee for one in escalations for addressee in one.tell)),
+        default=_policies_together(one.default for one in escalations),
+    )
+
+
+def _policies_together(given: Iterable[Policy | None]) -> Policy | None:
+    """Step by step everybody whom one of them names, after the shortest of the waits; the most rounds of all."""
+    policies = [policy for policy in given if policy]
+    if not policies:
+        return None
+    repeat = max(policy.repeat for policy in policies)
+    waits = [step.wait for policy in policies for step in policy.steps if step.wait]
+    last = max(waits) if repeat and waits else None  # the last step may be one of a policy that does not repeat
+    rows = zip_longest(*(policy.steps for policy in policies))
+    return Policy(tuple(_steps_together([step for step in row if step], last) for row in rows), repeat)
+
+
+def _steps_together(steps: Sequence[Step], otherwise: timedelta | None) -> Step:
+    people = dict.fromkeys(person for step in steps for person in step.notify)
+    return Step(tuple(people), min((step.wait for step in steps if step.wait), default=otherwise))
 
 
 @dataclass(frozen=True)
@@ -76,10 +106,10 @@ class Plan:
     managers: tuple[PersonId, ...]
     stages: Mapping[Stage, StagePlan]
 
-    def escalation(self, service: ServiceId) -> Escalation | None:
-        """How incidents of a service escalate; None for a service that is not configured (any more)."""
-        card = self.services.get(service)
-        return self.escalations.get(card.escalation) if card else None
+    def escalation(self, services: Collection[ServiceId]) -> Escalation | None:
+        """How an incident of these services escalates; None when none of them is configured (any more)."""
+        names = {self.services[service].escalation for service in services if service in self.services}
+        return together([self.escalations[name] for name in sorted(names) if name in self.escalations])
 
     def stage(self, stage: Stage) -> StagePlan:
         """How a stage runs; CLOSED has no plan."""

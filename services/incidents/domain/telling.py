@@ -12,7 +12,7 @@ from shared.values import PersonId, format_duration
 
 def told(change: Change) -> tuple[Addressee, ...]:
     """The channels that the escalation tells, and every manager."""
-    escalation = change.plan.escalation(change.incident.service)
+    escalation = change.plan.escalation(change.incident.services)
     channels = escalation.tell if escalation else ()
     return (*channels, *(Addressee(person=person) for person in change.plan.managers))
 
@@ -58,7 +58,7 @@ def stage_message(change: Change, what: str) -> str | None:
             "summary": it.summary,
             "severity": it.severity.value,
             "SEVERITY": it.severity.value.upper(),
-            "service": it.service,
+            "service": it.scope.text,
             "name": it.name,
             "stage": it.stage.value.replace("_", "-").upper(),
             "programme": plan.programme,
@@ -73,7 +73,7 @@ def stage_message(change: Change, what: str) -> str | None:
 def headline(change: Change) -> str:
     """One line that a woken person understands: how bad, where, what."""
     it = change.incident
-    return f"{it.severity.value.upper()} INCIDENT: {it.service}: {it.summary}"
+    return f"{it.severity.value.upper()} INCIDENT: {it.scope.text}: {it.summary}"
 
 
 def standing(change: Change) -> str:
@@ -88,10 +88,14 @@ def standing(change: Change) -> str:
 def context_lines(change: Change) -> tuple[str, ...]:
     """What stands below every title."""
     it = change.incident
-    since = in_words(it.opened_at, change.plan.timezone)
-    lines = [f"Incident {it.name}", f"Service {it.service}, since {since}"]
-    lines += [f"{breach.key.text}: {breach.stated.summary}" for breach in it.open_breaches if breach.stated]
-    return tuple(lines)
+    since = f"since {in_words(it.opened_at, change.plan.timezone)}"
+    if it.location is not None:
+        unseen = ", ".join(sorted(breach.service for breach in it.open_breaches))
+        about = [f"Location {it.location}, {since}", *([f"Not seen from there, so far: {unseen}"] if unseen else [])]
+    else:
+        breaches = [f"{breach.text}: {breach.stated.summary}" for breach in it.open_breaches if breach.stated]
+        about = [f"Service {it.service}, {since}", *breaches]
+    return (f"Incident {it.name}", *about)
 
 
 def in_words(at: datetime, timezone: str) -> str:

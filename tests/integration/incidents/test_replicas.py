@@ -8,11 +8,11 @@ import asyncpg
 import pytest
 
 from services.incidents.adapters.postgres import PostgresStore
-from shared.contracts import PageKind, PageState, Stage
+from shared.contracts import BreachKey, PageKind, PageState, Stage
 from shared.values import ServiceId
 from tests.contract.incidents.test_store import postgres_store
 from tests.fakes.embedded import NatsServer
-from tests.unit.incidents.house import House, key, minutes, stated
+from tests.unit.incidents.house import House, key, minutes, silent, stated
 
 Pair = tuple[House, House]
 
@@ -35,6 +35,20 @@ async def test_breaches_of_one_symptom_from_both_replicas_are_one_incident(pair:
 
     incident = await one.only()
     assert len(incident.open_breaches) == 16
+    assert incident == await other.only()
+
+
+async def test_a_silent_location_seen_by_both_replicas_is_one_incident_and_one_page(pair: Pair) -> None:
+    one, other = pair
+
+    services = [ServiceId(f"erp-{number}") for number in range(18)]
+    await asyncio.gather(
+        *(pair[n % 2].open(service=s, of=silent(), symptom="prober-down") for n, s in enumerate(services))
+    )
+
+    incident = await one.only()
+    assert len(incident.open_breaches) == len(services)
+    assert len([page for page in incident.pages if page.kind is PageKind.PAGE]) == 1
     assert incident == await other.only()
 
 
@@ -100,11 +114,17 @@ async def test_the_database_itself_refuses_to_change_a_timeline(pair: Pair, data
         await connection.close()
 
 
-async def test_the_database_itself_holds_one_open_incident_per_symptom(pair: Pair, database: str) -> None:
-    await pair[0].open()
+@pytest.mark.parametrize(
+    ("of", "symptom", "index"),
+    [(key(), "web-down", "incidents_one_open_of_service"), (silent(), "prober-down", "incidents_one_silent_location")],
+)
+async def test_the_database_itself_holds_one_open_incident(
+    pair: Pair, database: str, of: BreachKey, symptom: str, index: str
+) -> None:
+    await pair[0].open(of=of, symptom=symptom)
     connection = await asyncpg.connect(database, server_settings={"search_path": "incidents"})
     try:
-        with pytest.raises(asyncpg.UniqueViolationError, match="incidents_one_open"):
+        with pytest.raises(asyncpg.UniqueViolationError, match=index):
             await connection.execute(
                 "INSERT INTO incidents SELECT (jsonb_populate_record(NULL::incidents,"
                 ' to_jsonb(i) || \'{"id": "x", "name": "x"}\')).* FROM incidents i'

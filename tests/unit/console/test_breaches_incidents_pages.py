@@ -5,8 +5,9 @@ import itertools
 import pytest
 
 from services.console.model import ReadModel
+from services.console.web.views import Views
 from shared import contracts as c
-from shared.values import IncidentId, Severity
+from shared.values import CheckId, IncidentId, Location, RuleId, ServiceId, Severity
 from tests.unit.console.things import (
     AT,
     INCIDENT,
@@ -68,6 +69,21 @@ def test_breaches_stand_worst_first() -> None:
     model.apply(c.BreachOpened.of("evaluator-1", breach(1, Severity.LOW), AT), AT)
     model.apply(c.BreachOpened.of("evaluator-2", breach(1, Severity.CRITICAL), AT), AT)
     assert [one.severity for one in model.breaches.open()] == [Severity.CRITICAL, Severity.LOW]
+
+
+def test_a_breach_leads_to_its_incident_and_one_of_a_silent_location_to_the_locations() -> None:
+    model = watching()
+    silent = c.BreachKey(rule=RuleId("prober-down"), check=CheckId(""), location=Location("fra"))
+    unseen = breach(1).model_copy(update={"key": silent, "service": ServiceId("erp-db"), "symptom": "prober-down"})
+    model.apply(opened(1), AT)
+    model.apply(c.BreachOpened.of("evaluator-2", unseen, AT), AT)
+    model.apply(incident(1), AT)
+    model.apply(incident(1, number=2, location="fra", symptom="prober-down"), AT)
+
+    views = Views(model, None)
+
+    assert {one.rule: one.incident for one in views.breaches(AT)} == {"web-down": "i1", "prober-down": "i2"}
+    assert [one.service for one in views.running(AT)] == ["erp-web", "location fra"]
 
 
 def test_an_incident_is_its_newest_event() -> None:

@@ -91,6 +91,11 @@ def key(rule: str = "web-down", check: str = "web-health") -> BreachKey:
     return BreachKey(rule=RuleId(rule), check=CheckId(check), location=Location("main"))
 
 
+def silent(location: str = "fra") -> BreachKey:
+    """What the evaluator says of each service that a location watched."""
+    return BreachKey(rule=RuleId("prober-down"), check=CheckId(""), location=Location(location))
+
+
 def stated(
     rev: int,
     *,
@@ -136,19 +141,31 @@ class House:
         await self.handlers.breach_opened(event)
 
     async def clear(
-        self, rev: int, *, reason: ClearReason = ClearReason.HEALED, of: BreachKey | None = None, source: str = SOURCE
+        self,
+        rev: int,
+        *,
+        reason: ClearReason = ClearReason.HEALED,
+        of: BreachKey | None = None,
+        source: str = SOURCE,
+        service: ServiceId = WEB,
     ) -> None:
-        event = BreachCleared.of(source, WEB, of or key(), rev, self.clock.now(), reason, "5 good probes in a row")
+        event = BreachCleared.of(source, service, of or key(), rev, self.clock.now(), reason, "5 good probes in a row")
         await self.handlers.breach_cleared(event)
 
     async def open_set(
-        self, as_of: int, breaches: Iterable[OpenBreach] = (), *, coverage: float = 1.0, source: str = SOURCE
+        self,
+        as_of: int,
+        breaches: Iterable[OpenBreach] = (),
+        *,
+        coverage: float = 1.0,
+        source: str = SOURCE,
+        services: Iterable[ServiceId] = (WEB,),
     ) -> None:
         statement = OpenSet(
             source=source,
             as_of=as_of,
             at=self.clock.now(),
-            covered={WEB: coverage},
+            covered=dict.fromkeys(services, coverage),
             breaches=list(breaches),
         )
         await self.handlers.open_set_came(statement)

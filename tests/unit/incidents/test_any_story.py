@@ -12,11 +12,12 @@ from services.incidents.domain.stages import OPEN_STAGES, UNRESOLVED_STAGES
 from services.incidents.domain.timeline import is_unbroken
 from shared.contracts import ClearReason, IncidentEvent, PageRequested, PageState, Stage
 from shared.kit.errors import Refused
-from shared.values import Severity
-from tests.unit.incidents.house import House, key, minutes, stated
+from shared.values import ServiceId, Severity
+from tests.unit.incidents.house import WEB, House, key, minutes, silent, stated
 
 Deed = Callable[[House, int], Awaitable[None]]
 KEYS = (key("web-down"), key("web-slow"))
+SERVICES = (WEB, ServiceId("erp-db"))
 
 
 async def _opened(house: House, rev: int) -> None:
@@ -35,12 +36,21 @@ async def _removed(house: House, rev: int) -> None:
     await house.clear(rev, of=KEYS[rev % 2], reason=ClearReason.CONFIG)
 
 
+async def _silenced(house: House, rev: int) -> None:
+    await house.open(rev, service=SERVICES[rev % 2], of=silent(), symptom="prober-down")
+
+
+async def _heard_again(house: House, rev: int) -> None:
+    reason = list(ClearReason)[rev // 2 % 2]
+    await house.clear(rev, service=SERVICES[rev % 2], of=silent(), reason=reason)
+
+
 async def _nothing_open(house: House, rev: int) -> None:
     await house.open_set(rev, [])
 
 
 async def _listed(house: House, rev: int) -> None:
-    await house.open_set(rev, [stated(rev, of=KEYS[0])])
+    await house.open_set(rev, [stated(rev, of=KEYS[0])], services=SERVICES)
 
 
 async def _receipt(house: House, rev: int) -> None:
@@ -77,7 +87,7 @@ async def _by_hand(house: House, rev: int) -> None:
             await choices[rev % len(choices)]()
 
 
-MESSAGES: tuple[Deed, ...] = (_opened, _changed, _cleared, _removed, _nothing_open, _listed)
+MESSAGES: tuple[Deed, ...] = (_opened, _changed, _cleared, _removed, _nothing_open, _listed, _silenced, _heard_again)
 DEEDS: tuple[Deed, ...] = (*MESSAGES, _receipt, _receipt, _time, _outage, _by_hand, _by_hand)
 
 

@@ -22,7 +22,7 @@ def the_slice() -> IncidentsSlice:
 def test_a_slice_becomes_a_plan() -> None:
     plan = plan_of(the_slice())
 
-    escalation = plan.escalation(ServiceId("erp-web"))
+    escalation = plan.escalation([ServiceId("erp-web")])
     assert escalation is not None
     assert escalation.tell == (Addressee(channel="chat", target="#erp-launch"),)
     policy = escalation.policy(Severity.CRITICAL)

@@ -211,7 +211,7 @@ async def test_a_late_rung_is_not_rung_for_what_has_cleared_meanwhile() -> None:
     ],
 )
 def test_who_is_gone_is_replaced_and_never_by_nobody(plan: object, people: tuple[PersonId, ...]) -> None:
-    rung = rung_at(plan, WEB, Severity.CRITICAL, 0)  # type: ignore[arg-type]  # the parameters' union
+    rung = rung_at(plan, [WEB], Severity.CRITICAL, 0)  # type: ignore[arg-type]  # the parameters' union
 
     assert rung is not None
     assert rung.people == people

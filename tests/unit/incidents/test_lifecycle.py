@@ -368,7 +368,7 @@ async def test_one_incident_that_cannot_be_done_does_not_hold_up_the_others() ->
     house.clock.advance(minutes(0.1))
     await house.open()
     older = (await house.store.newest("all", 2))[1]
-    async with house.store.alone_in(older.service) as work:
+    async with house.store.alone_in(older.scope) as work:
         # Stands for any bug of ours.
         await work.keep(Change(older, PLAN, house.clock.now()).set(timeline_length="broken"))
     house.clock.advance(minutes(10))

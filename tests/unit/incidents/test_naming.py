@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from services.incidents.domain.naming import base_name, free_name, slug
+from services.incidents.domain.scope import Scope
+from shared.values import Location, ServiceId
 
 
 @pytest.mark.parametrize(
@@ -21,13 +23,19 @@ from services.incidents.domain.naming import base_name, free_name, slug
     ],
 )
 def test_the_date_is_the_day_in_the_programmes_zone(at: datetime, zone: str, day: str) -> None:
-    assert base_name(at, zone, "erp", "web-down", "web-down") == f"{day}-web-down"
+    assert base_name(at, zone, Scope(ServiceId("erp")), "web-down", "web-down") == f"{day}-web-down"
 
 
 def test_a_symptom_in_own_words_stands_after_its_service() -> None:
     at = datetime(2026, 2, 20, 8, 0, tzinfo=UTC)
 
-    assert base_name(at, "Europe/Berlin", "erp", "down", "web-down") == "2026-02-20-erp-down"
+    assert base_name(at, "Europe/Berlin", Scope(ServiceId("erp")), "down", "web-down") == "2026-02-20-erp-down"
+
+
+def test_a_silent_location_stands_after_its_symptom() -> None:
+    at, silent = datetime(2026, 2, 20, 8, 0, tzinfo=UTC), Scope(location=Location("fra"))
+
+    assert base_name(at, "Europe/Berlin", silent, "prober-down", "prober-down") == "2026-02-20-prober-down-fra"
 
 
 def test_what_is_no_letter_or_digit_becomes_one_hyphen() -> None:
