@@ -87,13 +87,16 @@ def _validate(assembled: Assembled) -> tuple[Document | None, list[ConfigError]]
     data: dict[str, Any] = _without(assembled.data, assembled.broken) if assembled.broken else assembled.data
     errors: list[ConfigError] = []
     broken = set(assembled.broken)
+    harmless: set[Path] = set()
     document: Document | None = None
     for number in range(_ROUNDS):
         try:
             document = Document.model_validate(data)
         except ValidationError as failure:
             found = failure.errors(include_url=False, include_input=False)
-            errors.extend(translate(one, assembled) for one in _fresh(found, broken, assembled, is_first=number == 0))
+            told = _fresh(found, broken - harmless, assembled, is_first=number == 0)
+            errors.extend(translate(one, assembled) for one in told)
+            harmless.update(_plain(one["loc"]) for one in found if _changes_nothing(one, assembled))
             data = _without(data, [one["loc"] for one in found], hard=number > 0)
             broken.update(_plain(one["loc"]) for one in found)
             continue
@@ -123,6 +126,12 @@ def _fresh(found: list[ErrorDetails], broken: set[Path], assembled: Assembled, *
         if not (is_explained or is_around or is_known):
             fresh.append(one)
     return fresh
+
+
+def _changes_nothing(one: ErrorDetails, assembled: Assembled) -> bool:
+    """Whether what is wrong is just too much: without it, what else is wrong with its neighbours is still true."""
+    path = _plain(one["loc"])
+    return one["type"] == "extra_forbidden" and not is_not_yet(path) and suggested_name(path, assembled) is None
 
 
 def _entry(path: Path) -> Path:
