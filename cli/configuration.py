@@ -90,15 +90,23 @@ def plan(*, file: File = DEFAULT_FILE, data: Data = DEFAULT_DATA, as_json: AsJso
     show({"changes": [vars(c) for c in changes], "partitions": spread}, as_json=as_json, text=words)
 
 
-def apply(*, file: File = DEFAULT_FILE, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+def apply(
+    *,
+    file: File = DEFAULT_FILE,
+    first: Annotated[bool, typer.Option("--first", help="Only where none has been applied yet.")] = False,
+    data: Data = DEFAULT_DATA,
+    as_json: AsJson = False,
+) -> None:
     """Make a configuration current and wait until every running service has taken or refused it."""
     document = load_or_leave(file, as_json=as_json, variables=own_variables(data))
-    applied = run(_apply(data, document))
+    applied = run(_apply(data, document, only_first=first))
 
     def words() -> str:
         head = f"revision {applied.revision}" + (" applied" if applied.is_new else " is already current")
         lines = [f"  {who}: {what}" for who, what in sorted(applied.answers.items())]
-        if not lines:
+        if first and not applied.is_new:
+            lines = ["  left as it is; without --first this one would take its place"]
+        elif not lines:
             lines = ["  no service runs now; each takes it when it starts"]
         elif not applied.is_taken:
             lines.append("what has not taken it goes on with its last good one; `hypercare status` shows it")
@@ -146,9 +154,14 @@ async def applied_document(js: "JetStreamContext") -> "Document | None":
     return Document.model_validate_json(await fetch_slice(js, "document", pointer.digests["document"]))
 
 
-async def _apply(data: Path, document: "Document") -> Applied:
+async def _apply(data: Path, document: "Document", *, only_first: bool) -> Applied:
+    from shared.kit.revisions import read_pointer
+
     async with admin_bus(find_system(data)) as client:
-        pointer, is_new = await make_current(client.jetstream(), document)
+        js = client.jetstream()
+        if only_first and (there := await read_pointer(js)):
+            return Applied(there.revision, is_new=False, answers={})
+        pointer, is_new = await make_current(js, document)
         return Applied(pointer.revision, is_new, await wait_for_answers(client, pointer.revision))
 
 

@@ -42,7 +42,8 @@ async def _status(data: Path, runtime: dict[str, Any]) -> dict[str, Any]:
     from cli.configuration import applied_document, living_members
     from shared.kit.revisions import read_answers, read_pointer
 
-    async with admin_bus(find_system(data)) as client:
+    system = find_system(data)
+    async with admin_bus(system) as client:
         js = client.jetstream()
         pointer, document = await read_pointer(js), await applied_document(js)
         answers = {(a.service, a.instance): a for a in await read_answers(js)}
@@ -53,8 +54,8 @@ async def _status(data: Path, runtime: dict[str, Any]) -> dict[str, Any]:
     return {
         **runtime,
         "revision": pointer.revision if pointer else None,
-        "members": sorted(rows, key=lambda row: str(row["instance"])),
-        "heartbeats": _heartbeats(document, data, runtime),
+        "members": sorted(rows, key=lambda row: (str(row["service"]), str(row["instance"]))),
+        "heartbeats": _heartbeats(document, ping_key_of(data), system.prober_url),
     }
 
 
@@ -110,12 +111,10 @@ async def _problems(ops_url: str) -> dict[str, str]:
     return found
 
 
-def _heartbeats(document: "Document | None", data: Path, runtime: dict[str, Any]) -> dict[str, str]:
-    """Check -> the address that others ping. Only who may read the data folder can derive them."""
+def _heartbeats(document: "Document | None", key: str, base: str) -> dict[str, str]:
+    """Check -> the address that others ping. Only who has the key can derive them."""
     from shared.kit.signing import ping_token
 
-    key = ping_key_of(data)
-    base = runtime.get("addresses", {}).get("prober_url", "")
     if document is None or not key:
         return {}
     checks = [check_id for check_id, check in document.checks.items() if check.heartbeat is not None]
@@ -124,10 +123,10 @@ def _heartbeats(document: "Document | None", data: Path, runtime: dict[str, Any]
 
 def _words(found: dict[str, Any]) -> str:
     members = found["members"]
-    rows = [(m["instance"], m["state"], m["revision"], str(m.get("pid", ""))) for m in members]
+    rows = [(m["service"], m["instance"], m["state"], m["revision"], str(m.get("pid", ""))) for m in members]
     revision = found["revision"]
     lines = ["no configuration yet: `hypercare apply`" if revision is None else f"configuration revision {revision}"]
-    lines += ["", table(("INSTANCE", "STATE", "REVISION", "PID"), rows) if rows else "no service runs"]
+    lines += ["", table(("SERVICE", "INSTANCE", "STATE", "REVISION", "PID"), rows) if rows else "no service runs"]
     for member in members:
         problems = [f"{member['instance']}: {name}: {why}" for name, why in member["problems"].items()]
         if member["revision"].endswith("refused"):

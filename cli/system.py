@@ -1,8 +1,8 @@
 """Where the running system is: the data folder of `hypercare up`, or the environment for any other.
 
 `HYPERCARE_NATS_URL`, `HYPERCARE_NATS_USER`, `HYPERCARE_NATS_PASSWORD(_FILE)`, `HYPERCARE_DATABASE_URL(_FILE)`,
-`HYPERCARE_INCIDENTS_URL`, `HYPERCARE_NOTIFIER_URL`, `HYPERCARE_TOKEN` and `HYPERCARE_TOKEN_KEY(_FILE)` win over the
-data folder.
+`HYPERCARE_INCIDENTS_URL`, `HYPERCARE_NOTIFIER_URL`, `HYPERCARE_PROBER_URL`, `HYPERCARE_TOKEN(_FILE)`,
+`HYPERCARE_TOKEN_KEY(_FILE)` and `HYPERCARE_PING_KEY(_FILE)` win over the data folder.
 """
 
 import json
@@ -52,6 +52,8 @@ class System:
     token: str = field(repr=False)
     token_key: str = field(repr=False)
     """Seals the entries of API tokens (`hypercare token create`)."""
+    prober_url: str = ""
+    """Where heartbeats are sent, as those who send them reach it."""
     role_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     """By schema, where `migrate` is to give each service a role of its own in the database."""
 
@@ -93,6 +95,7 @@ def find_system(data: Path) -> System:
         database_urls=dict.fromkeys(SCHEMAS, database_url) if database_url else _databases_of_folder(data),
         incidents_url=pick("incidents_url"),
         notifier_url=pick("notifier_url"),
+        prober_url=pick("prober_url"),
         token=pick("token"),
         token_key=pick("token_key"),
         role_passwords=_role_passwords(env),
@@ -148,7 +151,8 @@ def ping_key_of(data: Path) -> str:
     """What heartbeat addresses are derived from: the environment's, else the data folder's; empty when unreadable."""
     from shared.kit.settings import environment
 
-    return environment().get("HYPERCARE_PING_KEY") or str(_secrets(data).get("ping_key", ""))
+    env = environment()
+    return env.get("HYPERCARE_PING_KEY") or _from_file(env, "ping_key") or str(_secrets(data).get("ping_key", ""))
 
 
 def _secrets(data: Path) -> dict[str, Any]:

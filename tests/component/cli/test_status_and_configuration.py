@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -57,6 +58,26 @@ def test_status_shows_addresses_that_heartbeats_can_really_be_sent_to(system: Up
     assert address in system.run("status").out
 
 
+def test_an_installation_without_a_data_folder_is_found_by_the_environment(
+    system: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = json.loads((system.data / "secrets.json").read_text())
+    (tmp_path / "ping_key").write_text(secrets["ping_key"])
+    for name, value in {
+        "NATS_URL": system.address("nats_url"),
+        "NATS_USER": "admin",
+        "NATS_PASSWORD": secrets["bus"]["admin"],
+        "PING_KEY_FILE": str(tmp_path / "ping_key"),
+        "PROBER_URL": system.address("prober_url"),
+    }.items():
+        monkeypatch.setenv(f"HYPERCARE_{name}", value)
+
+    found = hypercare("status", "--json", "--data", tmp_path / "none").json()
+
+    assert [m["state"] for m in found["members"]] == ["ready"] * len(SERVICES)
+    assert found["heartbeats"] == system.run("status", "--json").json()["heartbeats"]
+
+
 def test_status_is_a_screen_for_people(system: Up) -> None:
     said = system.run("status")
 
@@ -100,6 +121,16 @@ def test_an_applied_change_is_taken_by_every_service(system: Up, tmp_path: Path)
     finally:
         assert system.run("apply", DEMO).code == 0
     assert "is already current" in system.run("apply", DEMO).out
+
+
+def test_a_first_configuration_does_not_take_the_place_of_the_one_that_is_current(system: Up, tmp_path: Path) -> None:
+    before = revision_of(system)
+
+    said = system.run("apply", "--first", changed(tmp_path, "watch: 3s", "watch: 6s"))
+
+    assert said.code == 0
+    assert said.out.startswith(f"revision {before} is already current\n  left as it is")
+    assert revision_of(system) == before
 
 
 def test_ten_mistakes_are_ten_errors_and_the_running_system_stays_as_it_is(system: Up) -> None:
