@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import asyncpg
+from fastapi import FastAPI
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
@@ -18,7 +20,6 @@ from services.incidents.api.app import build_app
 from services.incidents.handlers import Handlers
 from services.incidents.settings import Settings
 from services.incidents.subscribers import attach
-from shared.contracts.streams import Consumer
 from shared.kit.addresses import url_for_others
 from shared.kit.broker import Settler, build_broker
 from shared.kit.bus import Publisher, require_declared, watch_bus
@@ -40,53 +41,71 @@ SOURCE: Final = "/hypercare/incidents"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
+@dataclass(frozen=True)
+class Bus:
+    """The one connection, and the two ways to use it."""
+
+    broker: NatsBroker
+    client: Client
+    publisher: Publisher
+
+
 @contextlib.asynccontextmanager
 async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
     """Open the bus, the database and the sockets; yield what runs until it is told to stop."""
     clock, health, configuration = SystemClock(), Health(), Configuration()
-    broker = build_broker(settings, SERVICE)
     async with contextlib.AsyncExitStack() as stack:
-        client: Client = await broker.connect()
-        stack.push_async_callback(broker.stop)
-        js = client.jetstream()
-        await require_declared(js)
-        publisher = Publisher(client, SOURCE)
-        await publisher.start()
-        db: asyncpg.Pool = await stack.enter_async_context(pool(settings, SCHEMA, SQL, OUTBOX_SQL))
+        bus = await _open_bus(stack, settings)
+        js = bus.client.jetstream()
+        db = await stack.enter_async_context(pool(settings, SCHEMA, SQL, OUTBOX_SQL))
 
-        outbox = Outbox(db, publisher, SOURCE)
+        outbox = Outbox(db, bus.publisher, SOURCE)
         store = PostgresStore(db, outbox, lambda: due.wake())  # noqa: PLW0108  # the worker is made below
         handlers = Handlers(store, configuration.plan, clock, uuid7)
         due = DueWorker(SERVICE, handlers.do_due, store.next_due_at, clock, health)
         acts = Acts(store, configuration.plan, clock)
 
         follower = Follower(js, SERVICE, settings.instance, configuration.take)
-        _watch_health(health, client, db, follower)
-        ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
-        sock = bind(settings.http_host, settings.http_port, shared=settings.http_shared_port)
-        api = build_app(store, acts, configuration.plan, Tokens(js, settings.token_key.get_secret_value(), clock))
-        await stack.enter_async_context(serving(api, sock, drain_s=settings.drain_s))
-        facts = {
-            "pid": str(os.getpid()),
-            "ops": url_for_others(settings.ops_host, ops_port, settings.nats_urls[0]),
-            "http": url_for_others(settings.http_host, sock.getsockname()[1], settings.nats_urls[0]),
-        }
-        beat = Beat(SERVICE, settings.instance, start_nonce(), 0, facts=facts)
-        membership = Membership(client, publisher, beat)
+        _watch_health(health, bus.client, db, follower)
+        tokens = Tokens(js, settings.token_key.get_secret_value(), clock)
+        facts = await _serve(stack, settings, health, build_app(store, acts, configuration.plan, tokens))
+        membership = Membership(
+            bus.client, bus.publisher, Beat(SERVICE, settings.instance, start_nonce(), 0, facts=facts)
+        )
+        attach(bus.broker, lambda consumer: Settler(consumer, lambda: bus.publisher, health, clock), handlers)
 
-        def settler_of(consumer: Consumer) -> Settler:
-            return Settler(consumer, lambda: publisher, health, clock)
-
-        attach(broker, settler_of, handlers)
         running = Running(on_stop=[lambda: setattr(health, "draining", True), due.stop])
         stack.push_async_callback(outbox.drain)
         stack.push_async_callback(membership.leave)
-        stack.push_async_callback(_stop_taking, broker)
+        stack.push_async_callback(_stop_taking, bus.broker)
         running.start(follower.follow_forever(), "configuration")
         running.start(membership.run(), "membership")
         running.start(outbox.sweep_forever(), "outbox")
-        running.start(_work(broker, configuration, due), "work")
+        running.start(_work(bus.broker, configuration, due), "work")
         yield running
+
+
+async def _open_bus(stack: contextlib.AsyncExitStack, settings: Settings) -> Bus:
+    """Connect; what we need there has been declared by `hypercare migrate`."""
+    broker = build_broker(settings, SERVICE)
+    client: Client = await broker.connect()
+    stack.push_async_callback(broker.stop)
+    await require_declared(client.jetstream())
+    publisher = Publisher(client, SOURCE)
+    await publisher.start()
+    return Bus(broker, client, publisher)
+
+
+async def _serve(stack: contextlib.AsyncExitStack, settings: Settings, health: Health, api: FastAPI) -> dict[str, str]:
+    """Open the two sockets; returns what others are told of us."""
+    ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
+    sock = bind(settings.http_host, settings.http_port, shared=settings.http_shared_port)
+    await stack.enter_async_context(serving(api, sock, drain_s=settings.drain_s))
+    return {
+        "pid": str(os.getpid()),
+        "ops": url_for_others(settings.ops_host, ops_port, settings.nats_urls[0]),
+        "http": url_for_others(settings.http_host, sock.getsockname()[1], settings.nats_urls[0]),
+    }
 
 
 async def _work(broker: NatsBroker, configuration: Configuration, due: DueWorker) -> None:
