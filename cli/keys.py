@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -48,7 +49,7 @@ def keys(
     r"""Make up the secrets that are missing, one folder per consumer, readable by their owner alone.
 
     \b
-    nats/       passwords.conf: beside the server's users.conf
+    nats/       passwords.conf: beside the server's users.conf; route_password: between the nodes of a cluster
     postgres/   superuser_password, incidents_password, notifier_password
     migrate/    nats_password, token, token_key, database_url (the superuser's), incidents_password, notifier_password
     admin/      nats_password, token, token_key, ping_key: for this command line and for the console's login
@@ -103,6 +104,7 @@ def _is_whole(path: Path, text: str) -> bool:
 
 
 def _files(made: "Secrets", users: tuple[str, ...], database: str) -> Iterator[tuple[Path, str]]:
+    yield Path("nats/route_password"), token_urlsafe(24)  # between the nodes of a cluster; nobody else has it
     yield PASSWORDS, "".join(f"HYPERCARE_BUS_{user.upper()}: {json.dumps(made.bus[user])}\n" for user in users)
     for user in users:
         yield Path(user, "nats_password"), made.bus[user]

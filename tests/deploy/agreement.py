@@ -1,16 +1,19 @@
 """What has to be true of any deployment, as complaints in words: none means that it agrees with the code."""
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
 
 from cli.keys import write_missing
-from cli.system import System
+from cli.system import SCHEMAS, System
 from shared.kit.errors import Unusable
 from shared.kit.settings import PREFIX, BusSettings, ServiceSettings, load_settings
 from tests.deploy.deployed import SERVICES, Container, Object, named, pods
 
+CLI = Path(__file__).parents[2] / "cli"
+NAMED = re.compile(rf"{PREFIX}[A-Z_]+")
 IN_A_CONTAINER = {"HYPERCARE_OPS_HOST": "0.0.0.0", "HYPERCARE_OPS_PORT": "9000"}
 FOR_PEOPLE = {"HYPERCARE_HTTP_HOST": "0.0.0.0", "HYPERCARE_HTTP_PORT": "8080"}
 
@@ -28,10 +31,10 @@ def variables_of(kind: type[BusSettings]) -> set[str]:
 
 
 def variables_of_the_command_line() -> set[str]:
-    """What `hypercare` reads: where the system is, and how to get in."""
-    names = {name.upper() for name in System.__dataclass_fields__} | {"DATABASE_URL"}
-    plain = {f"{PREFIX}{name}" for name in names} | variables_of(BusSettings)
-    return plain | {f"{name}_FILE" for name in plain}
+    """What `hypercare` reads: where the system is and how to get in, and whatever else its code names."""
+    named_in_code = {name for path in CLI.rglob("*.py") for name in NAMED.findall(path.read_text(encoding="utf-8"))}
+    plain = {f"{PREFIX}{name.upper()}" for name in (*System.__dataclass_fields__, *(f"{s}_password" for s in SCHEMAS))}
+    return named_in_code | plain | {f"{name}_FILE" for name in named_in_code | plain}
 
 
 def unknown_variables(container: Container) -> list[str]:
@@ -45,7 +48,7 @@ def unusable_settings(container: Container, folder: Path) -> list[str]:
     """Load the service's settings from what it is given, its secrets made by `hypercare keys`."""
     write_missing(folder, "postgres:5432/hypercare")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in container.env.items():
+        for name, value in container.environment.items():
             patch.setenv(name, _on_this_machine(value, container, folder))
         try:
             settings = load_settings(settings_of(container.name))
@@ -66,9 +69,9 @@ def wrong_addresses(container: Container) -> list[str]:
     is_for_people = "http_port" in settings_of(container.name).model_fields
     wanted = IN_A_CONTAINER | (FOR_PEOPLE if is_for_people else {})
     return [
-        f"{container.name}: {name} must be {value} (got {container.env.get(name)})"
+        f"{container.name}: {name} must be {value} (got {container.environment.get(name)})"
         for name, value in wanted.items()
-        if container.env.get(name) != value
+        if container.environment.get(name) != value
     ]
 
 

@@ -18,6 +18,12 @@ class Container:
     secrets: dict[str, str] = field(default_factory=dict)
     """A folder inside the container -> the consumer whose files `hypercare keys` makes for it."""
     grace_s: float = 0.0
+    from_image: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it has in all."""
+        return self.from_image | self.env
 
 
 def named(objects: list[Object], kind: str) -> dict[str, Object]:
