@@ -35,6 +35,9 @@ def migrate(
         typer.Option(help="Copies of each stream: 3 on a cluster.", min=1, max=5, envvar="HYPERCARE_NATS_REPLICAS"),
     ] = 1,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the bus and the database to listen.", min=0)] = 0,
+    before_roll: Annotated[
+        bool, typer.Option("--before-roll", help="The version before still runs: leave what would break it for later.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Apply what is missing: SQL migrations, streams, buckets, consumers. Safe to run again and side by side.
@@ -45,14 +48,14 @@ def migrate(
     system = find_system(data)
     if not system.database_urls:
         fail("HYPERCARE_DATABASE_URL (or _FILE) is not set, and no `hypercare up` runs here", EXIT_UNREACHABLE)
-    changes = run(_migrate(system, replicas, wait))
+    changes = run(_migrate(system, replicas, wait, before_roll=before_roll))
     show(changes, as_json=as_json, text=lambda: "\n".join(changes) or "everything is up to date")
 
 
-async def _migrate(system: System, replicas: int, wait_s: float) -> list[str]:
+async def _migrate(system: System, replicas: int, wait_s: float, *, before_roll: bool) -> list[str]:
     if wait_s:
         await _until_they_listen([system.nats_url.split(",")[0], *system.database_urls.values()], wait_s)
-    return await migrate_all(system, replicas)
+    return await migrate_all(system, replicas, before_roll=before_roll)
 
 
 async def _until_they_listen(urls: Iterable[str], within_s: float) -> None:
@@ -81,33 +84,35 @@ async def _listens(url: str) -> bool:
     return True
 
 
-async def migrate_all(system: System, replicas: int = 1) -> list[str]:
+async def migrate_all(system: System, replicas: int = 1, *, before_roll: bool = False) -> list[str]:
     """Both halves at once; returns what was changed, in words. Raises Unusable or Transient."""
     import asyncio
 
-    schemas, bus = await asyncio.gather(_database(system), _bus(system, replicas))
+    schemas, bus = await asyncio.gather(_database(system, before_roll=before_roll), _bus(system, replicas))
     return [*schemas, *bus]
 
 
-async def _database(system: System) -> list[str]:
+async def _database(system: System, *, before_roll: bool) -> list[str]:
     """First the roles, where we are told their passwords; then each schema, as the role that owns it."""
     from cli.roles import ensure_roles, url_as
 
     urls, passwords = system.database_urls, system.role_passwords
     if not passwords:
-        return await _schemas(urls)
+        return await _schemas(urls, before_roll=before_roll)
     made = await ensure_roles(next(iter(urls.values())), passwords)
-    return made + await _schemas({**urls, **{name: url_as(urls[name], name, passwords[name]) for name in passwords}})
+    own = {name: url_as(urls[name], name, passwords[name]) for name in passwords}
+    return made + await _schemas({**urls, **own}, before_roll=before_roll)
 
 
-async def _schemas(database_urls: Mapping[str, str]) -> list[str]:
-    from shared.kit.migrations import migrate as apply_migrations
-    from shared.kit.migrations import read_migrations
+async def _schemas(database_urls: Mapping[str, str], *, before_roll: bool) -> list[str]:
+    from shared.kit import migrations
 
     services = Path(__file__).parent.parent / "services"
     applied: list[str] = []
     for name in SCHEMAS:
-        applied += await apply_migrations(database_urls[name], name, read_migrations(services / name / "migrations"))
+        found = migrations.read_migrations(services / name / "migrations")
+        wanted = migrations.before_roll(found) if before_roll else found
+        applied += await migrations.migrate(database_urls[name], name, wanted)
     return applied
 
 

@@ -206,7 +206,7 @@ async def admin_bus(system: System) -> "AsyncIterator[Client]":
     if system.nats_user:
         options |= {"user": system.nats_user, "password": system.nats_password}
     try:
-        client = await nats.connect(system.nats_url, **options)
+        client = await nats.connect([url.strip() for url in system.nats_url.split(",")], **options)
     except (NatsError, OSError, TimeoutError) as error:
         why = said[-1] if said else error
         fail(f"the bus at {system.nats_url} does not answer: {str(why) or repr(why)}", EXIT_UNREACHABLE)

@@ -25,9 +25,20 @@ class Migration:
     sql: str
 
     @property
+    def is_post(self) -> bool:
+        """Whether it has to wait until the old code is gone."""
+        return self.name[5:].startswith("post_")  # 0007_post_what.sql
+
+    @property
     def checksum(self) -> str:
         """Tells an edited file from the one that was applied."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def before_roll(migrations: list[Migration]) -> list[Migration]:
+    """Without the `post` ones at the end, which break code that may still run; they are the next version's first."""
+    last = max((place for place, one in enumerate(migrations) if not one.is_post), default=-1)
+    return migrations[: last + 1]
 
 
 def read_migrations(folder: Path) -> list[Migration]:

@@ -40,7 +40,7 @@ def _container(name: str, service: Object) -> Container:
 
 def image_environment() -> dict[str, str]:
     """What the Dockerfile tells every service."""
-    text = (ROOT / "deploy/docker/Dockerfile").read_text(encoding="utf-8")
+    text = (ROOT / "deploy/docker/Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     [line] = re.findall(r"^ENV (HYPERCARE_.*)$", text, re.MULTILINE)
     return dict(pair.split("=", 1) for pair in line.split())
 

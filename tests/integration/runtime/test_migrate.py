@@ -1,3 +1,6 @@
+import socket
+from dataclasses import replace
+
 import asyncpg
 import pytest
 
@@ -70,3 +73,10 @@ async def test_a_superuser_who_is_not_let_in_and_a_database_that_is_away_are_two
         await ensure_roles(url_as(database, "postgres", "wrong"), {"nobody_yet": "secret"})
     with pytest.raises(Transient, match="database unreachable"):
         await ensure_roles("postgresql://postgres:x@127.0.0.1:1/hypercare", {"nobody_yet": "secret"})
+
+
+async def test_a_node_of_the_bus_that_is_down_is_passed_over(bus: NatsServer, database: str) -> None:
+    with socket.socket() as nobody:  # bound, never listening
+        nobody.bind(("127.0.0.1", 0))
+        both = f"nats://127.0.0.1:{nobody.getsockname()[1]}, {bus.url}"
+        assert await migrate_all(replace(system_of(bus, database), nats_url=both)) != []
