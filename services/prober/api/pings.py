@@ -26,7 +26,7 @@ BODY_LIMIT: Final = 10_000
 """Bytes of a failure's body that are kept as its reason; the rest is read and let go."""
 BODY_READ_LIMIT: Final = 1024 * 1024
 STORE_WITHIN_S: Final = 2.0
-METHODS: Final = ("GET", "HEAD", "POST")
+METHODS: Final = ("GET", "POST")
 
 
 class Storing(Protocol):
@@ -113,6 +113,10 @@ def pings_app(pings: Pings) -> Starlette:
 
 
 async def _answer(pings: Pings, request: Request, reason: str | None) -> Response:
+    if request.method == "HEAD":  # link checkers and chat previews ask so: nobody's job has run
+        answer = problem(405, "Method Not Allowed", "a ping is a GET or a POST")
+        answer.headers["allow"] = ", ".join(METHODS)
+        return answer
     try:
         check = pings.find(request.path_params["token"])
         if check is None:

@@ -113,6 +113,25 @@ def test_the_ledger_shows_each_pages_way_to_a_person(system: Up, broken: str) ->
     assert refused(system.run("page", "show", "nope"), "no page nope")
 
 
+def test_a_job_that_says_that_it_failed_pages_with_its_own_words(system: Up) -> None:
+    address = system.run("status", "--json").json()["heartbeats"]["nightly-backup"]
+    assert httpx.post(f"{address}/fail", content=b"disk full", trust_env=False, timeout=30).status_code == 200
+    name = open_incident(system)["name"]
+    try:
+        assert name.endswith("backup-failed")
+        shown = system.run("incident", "show", name).out
+        assert "disk full" in shown
+
+        def mails() -> list[str]:
+            got = httpx.get(f"{system.address('sinks_url')}/received.json", trust_env=False, timeout=30).json()
+            return [one["text"] for one in got if one["incident"] == name and one["kind"] == "page"]
+
+        assert "disk full" in find(mails, "ana has a page")[0]
+    finally:
+        assert httpx.get(address, trust_env=False, timeout=30).status_code == 200
+        close(system, name)
+
+
 def has_link_to_press(system: Up, incident: str) -> bool:
     """Whether the inbox offers an acknowledge link for this incident."""
     page = httpx.get(f"{system.address('inbox_url')}messages", trust_env=False, timeout=30).text
