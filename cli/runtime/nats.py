@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from cli.runtime.child import DATA_MARKER, Launch
-from shared.contracts.permissions import DENIED, BusUser
+from shared.contracts.permissions import BusUser
+from shared.kit.bus_rights import accounts
 from shared.kit.errors import Unusable
 
 ANY_PORT: Final = -1
@@ -19,13 +20,17 @@ ANY_PORT: Final = -1
 
 @dataclass(frozen=True)
 class BusLogin:
-    """A user of the bus with its password and rights; empty lists mean no right at all, `(">",)` all of them."""
+    """A user of the bus with its password and rights; `(">",)` is the right to everything."""
 
     name: str
     password: str = field(repr=False)
     publish: tuple[str, ...] = (">",)
     subscribe: tuple[str, ...] = (">",)
-    deny_publish: tuple[str, ...] = ()
+
+    @property
+    def user(self) -> BusUser:
+        """As the contract's table has it."""
+        return BusUser(self.name, self.publish, self.subscribe)
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,7 @@ class NatsSetup:
 
 def bus_logins(users: tuple[BusUser, ...], passwords: Mapping[str, str]) -> tuple[BusLogin, ...]:
     """The contract's table of users with the passwords of one folder. KeyError for a user without one."""
-    return tuple(
-        BusLogin(user.name, passwords[user.name], user.publish, user.subscribe, DENIED.get(user.name, ()))
-        for user in users
-    )
+    return tuple(BusLogin(user.name, passwords[user.name], user.publish, user.subscribe) for user in users)
 
 
 def find_nats_server() -> Path:
@@ -91,21 +93,9 @@ def _configuration(setup: NatsSetup) -> dict[str, object]:
     if setup.monitor_port is not None:
         wanted["http"] = f"127.0.0.1:{setup.monitor_port}"
     if setup.logins:
-        users = [_user(login) for login in setup.logins]
-        wanted["accounts"] = {"HYPERCARE": {"jetstream": "enabled", "users": users}, "SYS": {}}
-        wanted["system_account"] = "SYS"
+        passwords = {login.name: login.password for login in setup.logins}
+        wanted |= accounts([login.user for login in setup.logins], lambda user: passwords[user.name])
     return wanted
-
-
-def _user(login: BusLogin) -> dict[str, object]:
-    return {
-        "user": login.name,
-        "password": login.password,
-        "permissions": {
-            "publish": {"allow": list(login.publish), "deny": list(login.deny_publish)},
-            "subscribe": {"allow": list(login.subscribe)} if login.subscribe else {"deny": [">"]},
-        },
-    }
 
 
 def port_taken(folder: Path) -> int | None:

@@ -1,7 +1,10 @@
-"""Who may do what on the bus: one user per service, with the subjects it needs and no more.
+"""Who may do what on the bus: one user per service, in an account of its own, with the subjects it needs and no more.
 
 Kept beside the streams so that a new subject and the right to use it are one change. The server's configuration is
-generated from this table (`deploy/nats/`, and `hypercare up` for a laptop).
+generated from this table (`deploy/nats/`, and `hypercare up` for a laptop); ADR 9 says why there are accounts.
+
+A pattern must be exact: what it matches by accident can be reached by the reply subject of a request, whatever else
+the user is denied.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +16,7 @@ from shared.contracts.streams import (
     CONFIG,
     CONSUMERS,
     INCIDENTS,
+    MEASUREMENTS,
     MEMBERS,
     OPEN_SETS,
     RECEIPTS,
@@ -26,47 +30,54 @@ from shared.contracts.streams import (
 
 @dataclass(frozen=True)
 class BusUser:
-    """A user of the bus. Subjects are patterns; everything else is denied."""
+    """A user of the bus. Subjects are patterns; everything else is denied.
+
+    `publish` is what its account imports as services: requests, and messages that a stream keeps. `subscribe` is what
+    it imports as streams of messages. The inbox needs no import: it is its account's own.
+    """
 
     name: str
     publish: tuple[str, ...]
     subscribe: tuple[str, ...] = field(default=())
 
+    @property
+    def inbox(self) -> str:
+        """Where it is answered."""
+        return f"_INBOX.{self.name}.>"
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it may do everything, in the account where the streams are."""
+        return self.publish == (">",)
+
 
 def _reads_bucket(bucket: Bucket) -> tuple[str, ...]:
-    """What reading a bucket takes: stream info, direct gets, and for objects a consumer over the chunks."""
-    rights = (
-        f"$JS.API.STREAM.INFO.{bucket.stream}",
-        f"$JS.API.DIRECT.GET.{bucket.stream}",
-        f"$JS.API.DIRECT.GET.{bucket.stream}.>",
-        f"$JS.API.STREAM.MSG.GET.{bucket.stream}",
-    )
-    # nats-py looks an object's chunks up by their subject: it may learn the names of streams, nothing in them.
-    return (*rights, "$JS.API.STREAM.NAMES", *_own_consumers(bucket.stream)) if bucket.is_objects else rights
+    """What reading a bucket takes: stream info and gets, no consumer (it could deliver to anybody's subject)."""
+    asked = (f"$JS.API.STREAM.INFO.{bucket.stream}", f"$JS.API.STREAM.MSG.GET.{bucket.stream}")
+    return asked if bucket.is_objects else (*asked, *_gets(bucket.stream))
 
 
-def _writes_bucket(bucket: Bucket, keys: str = ">") -> tuple[str, ...]:
-    if bucket.is_objects:
-        return (f"$O.{bucket.name}.>", f"$JS.API.STREAM.PURGE.{bucket.stream}")
-    return (f"$KV.{bucket.name}.{keys}",)
+def _gets(stream: str) -> tuple[str, ...]:
+    return (f"$JS.API.DIRECT.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>")
 
 
-def _own_consumers(stream: str) -> tuple[str, ...]:
-    """What reading a stream with short-lived consumers of one's own takes."""
+def _reads_streams(*streams: Stream) -> tuple[str, ...]:
+    """What reading streams message by message takes."""
+    return tuple(right for one in streams for right in (f"$JS.API.STREAM.INFO.{one.name}", *_gets(one.name)))
+
+
+def _own_consumers(stream: Stream) -> tuple[str, ...]:
+    """What reading a stream with short-lived pull consumers of one's own takes."""
     return (
-        f"$JS.API.STREAM.INFO.{stream}",
-        f"$JS.API.CONSUMER.CREATE.{stream}",
-        f"$JS.API.CONSUMER.CREATE.{stream}.>",
-        f"$JS.API.CONSUMER.INFO.{stream}.*",
-        f"$JS.API.CONSUMER.DELETE.{stream}.*",
-        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.*",
-        f"$JS.ACK.{stream}.>",
-        f"$JS.FC.{stream}.>",
+        *_reads_streams(stream),
+        f"$JS.API.CONSUMER.CREATE.{stream.name}.>",
+        f"$JS.API.CONSUMER.DELETE.{stream.name}.*",
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream.name}.*",
     )
 
 
 def _durables(service: str) -> tuple[str, ...]:
-    """What reading a service's declared consumers takes, and giving up a message to the dead letters."""
+    """What reading a user's declared consumers takes."""
     rights: list[str] = []
     for consumer in CONSUMERS:
         if consumer.service == service:
@@ -76,67 +87,68 @@ def _durables(service: str) -> tuple[str, ...]:
                 f"$JS.API.CONSUMER.MSG.NEXT.{where}",
                 f"$JS.ACK.{where}.>",
                 f"$JS.ACK.*.*.{where}.>",
-                f"hc.dead.v1.{consumer.stream}.{consumer.durable}",
             ]
     return tuple(rights)
 
 
-def _every_service(service: str) -> tuple[str, ...]:
-    """Liveness, configuration and membership: what each service does."""
-    return (
-        "$JS.API.INFO",
-        f"_INBOX.{service}.>",
+def _buries(service: str) -> tuple[str, ...]:
+    """Giving up a message to the dead letters."""
+    return tuple(f"hc.dead.v1.{one.stream}.{one.durable}" for one in CONSUMERS if one.service == service)
+
+
+# Without a right to ask this, the server would add the whole API to an account that has no streams of its own.
+ALIVE = "$JS.API.INFO"
+
+
+def _service(name: str, *publish: str, hears: tuple[str, ...] = ()) -> BusUser:
+    """Liveness, configuration and membership are what each service does."""
+    rights = (
+        ALIVE,
         *_reads_bucket(CONFIG),
-        f"$KV.config.answers.{service}.*",
-        *_reads_bucket(REVISIONS[service]),
+        f"$KV.config.answers.{name}.*",
+        *_reads_bucket(REVISIONS[name]),
         *_reads_bucket(MEMBERS),
-        f"$KV.members.{service}.*",
+        f"$KV.members.{name}.*",
+        *publish,
+        *_durables(name),
+        *_buries(name),
     )
+    return BusUser(name, rights, hears)
 
 
-def _user(service: str, *publish: str, listens: tuple[str, ...] = ()) -> BusUser:
-    return BusUser(service, (*_every_service(service), *publish), (f"_INBOX.{service}.>", *listens))
-
-
-def _direct_get(stream: Stream) -> tuple[str, ...]:
-    return (f"$JS.API.DIRECT.GET.{stream.name}", f"$JS.API.DIRECT.GET.{stream.name}.>")
-
-
-PROBER = _user("prober", "hc.samples.v1.*.*", listens=())
-EVALUATOR = _user(
+PROBER = _service("prober", "hc.samples.v1.*.*")
+EVALUATOR = _service(
     "evaluator",
-    "hc.samples.v1.*._ctl",
+    "hc.samples.v1.*.control.owner",
     "hc.measurements.v1.*",
     "hc.breaches.v1.*.*.*",
     "hc.open.v1.*",
-    *_own_consumers(SAMPLES.name),
-    *_direct_get(SAMPLES),
-    f"$JS.API.STREAM.MSG.GET.{SAMPLES.name}",
+    *_own_consumers(SAMPLES),
     *_reads_bucket(CHECKPOINTS),
-    *_writes_bucket(CHECKPOINTS),
+    "$O.checkpoints.>",
+    f"$JS.API.STREAM.PURGE.{CHECKPOINTS.stream}",
     *_reads_bucket(CHECKPOINT_POINTERS),
-    *_writes_bucket(CHECKPOINT_POINTERS),
+    "$KV.checkpoint-pointers.*",
 )
-INCIDENTS_USER = _user(
-    "incidents", "hc.incidents.v1.*.*", "hc.pages.v1.*", *_durables("incidents"), *_reads_bucket(TOKENS)
-)
-NOTIFIER = _user("notifier", "hc.receipts.v1.*.*", *_durables("notifier"), *_reads_bucket(TOKENS))
-CONSOLE = _user(
+INCIDENTS_USER = _service("incidents", "hc.incidents.v1.*.*", "hc.pages.v1.*", *_reads_bucket(TOKENS))
+NOTIFIER = _service("notifier", "hc.receipts.v1.*.*", *_reads_bucket(TOKENS))
+CONSOLE = _service(
     "console",
-    *(right for stream in (BREACHES, OPEN_SETS, INCIDENTS, RECEIPTS) for right in _own_consumers(stream.name)),
-    *_own_consumers("MEASUREMENTS"),
+    *_reads_streams(BREACHES, OPEN_SETS, INCIDENTS, RECEIPTS, MEASUREMENTS),
     *_reads_bucket(TOKENS),
-    listens=("hc.samples.v1.*.*", "hc.incidents.v1.>", "hc.receipts.v1.>", "hc.breaches.v1.>", "hc.open.v1.>"),
+    hears=tuple(one.live for one in (SAMPLES, BREACHES, OPEN_SETS, INCIDENTS, RECEIPTS, MEASUREMENTS)),
 )
 PLATFORM = BusUser(
-    "platform", ("$JS.API.INFO", "_INBOX.platform.>"), ("_INBOX.platform.>", "hc.incidents.v1.>", "hc.breaches.v1.>")
+    "platform",
+    (ALIVE, *_durables("platform"), *_reads_streams(BREACHES, INCIDENTS, MEASUREMENTS)),
+    tuple(one.live for one in (BREACHES, INCIDENTS, MEASUREMENTS)),
 )
-"""For teams that listen on the bus."""
+"""For teams that listen on the bus; it says nothing.
+
+Receipts are not among what it reads: they hold addresses. Events of incidents name people by their ids and hold what
+was written about the incident.
+"""
 ADMIN = BusUser("admin", (">",), (">",))
 """The command line's own user: declares streams, applies configuration, reads and replays dead letters."""
 
 BUS_USERS = (PROBER, EVALUATOR, INCIDENTS_USER, NOTIFIER, CONSOLE, PLATFORM, ADMIN)
-
-# A prober must not be able to say a control record. NATS permissions know no exception inside `publish.allow`
-# without a deny list, so the deny lists stand here beside the table.
-DENIED: dict[str, tuple[str, ...]] = {"prober": ("hc.samples.v1.*._ctl",)}

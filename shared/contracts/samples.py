@@ -70,7 +70,7 @@ class SampleBatch(Message):
 class Tick(Message):
     """Appended by a partition's owner when a second passed without a record, so that silence has a clock."""
 
-    subject: ClassVar[Subject] = Subject("hc.samples.v1.{partition}._ctl")
+    subject: ClassVar[Subject] = Subject("hc.samples.v1.{partition}.control.owner")
     ce_type: ClassVar[str] = "hypercare.tick.v1"
 
     partition: Partition
@@ -86,7 +86,7 @@ class Tick(Message):
 class ConfigApplied(Message):
     """From this record on a partition is judged by this revision; restated hourly so that it never ages out."""
 
-    subject: ClassVar[Subject] = Subject("hc.samples.v1.{partition}._ctl")
+    subject: ClassVar[Subject] = Subject("hc.samples.v1.{partition}.control.owner")
     ce_type: ClassVar[str] = "hypercare.config-applied.v1"
 
     partition: Partition

@@ -12,6 +12,7 @@ from shared.contracts.pages import PageReceipt
 HOUR_S: Final = 3600
 DAY_S: Final = 24 * HOUR_S
 MIB: Final = 1024 * 1024
+LIVE: Final = "live"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,14 @@ class Stream:
     max_bytes: int = 1024 * MIB
     duplicates_s: int = 120
     per_subject: int | None = None
+
+    @property
+    def live(self) -> str:
+        """Where each message is said once more when it is stored, for who only listens: `live.hc.incidents.v1.*.*`.
+
+        A message that came from another account is heard by nobody but its stream, so subscribe to this.
+        """
+        return f"{LIVE}.{self.subjects[0]}"
 
 
 @dataclass(frozen=True)
@@ -79,8 +88,19 @@ INCIDENTS_BREACHES: Final = Consumer("incidents-breaches", BREACHES.name, "incid
 INCIDENTS_OPEN_SETS: Final = Consumer("incidents-open-sets", OPEN_SETS.name, "incidents", ("hc.open.v1.*",))
 INCIDENTS_RECEIPTS: Final = Consumer("incidents-receipts", RECEIPTS.name, "incidents", (PageReceipt.subject.wildcard,))
 NOTIFIER_PAGES: Final = Consumer("notifier-pages", PAGES.name, "notifier", ("hc.pages.v1.*",))
+PLATFORM_INCIDENTS: Final = Consumer("platform-incidents", INCIDENTS.name, "platform", INCIDENTS.subjects)
+PLATFORM_BREACHES: Final = Consumer("platform-breaches", BREACHES.name, "platform", BREACHES.subjects)
+PLATFORM_MEASUREMENTS: Final = Consumer("platform-measurements", MEASUREMENTS.name, "platform", MEASUREMENTS.subjects)
 
-CONSUMERS: Final = (INCIDENTS_BREACHES, INCIDENTS_OPEN_SETS, INCIDENTS_RECEIPTS, NOTIFIER_PAGES)
+CONSUMERS: Final = (
+    INCIDENTS_BREACHES,
+    INCIDENTS_OPEN_SETS,
+    INCIDENTS_RECEIPTS,
+    NOTIFIER_PAGES,
+    PLATFORM_INCIDENTS,
+    PLATFORM_BREACHES,
+    PLATFORM_MEASUREMENTS,
+)
 
 CONFIG: Final = Bucket("config", "The pointer to the current revision, and each replica's answer to it.")
 MEMBERS: Final = Bucket("members", "Heartbeats of replicas, without expiry.")

@@ -22,7 +22,7 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
 from shared.contracts.base import Message, envelope
-from shared.contracts.streams import BUCKETS, CONFIG, CONSUMERS, STREAMS, Bucket, Consumer, Stream
+from shared.contracts.streams import BUCKETS, CONFIG, CONSUMERS, LIVE, STREAMS, Bucket, Consumer, Stream
 from shared.kit.crash_points import reached
 from shared.kit.errors import Transient, Unusable
 from shared.kit.health import Health
@@ -226,6 +226,7 @@ async def _declare_stream(js: JetStreamContext, stream: Stream, replicas: int) -
         num_replicas=replicas,
         allow_direct=True,
         discard=api.DiscardPolicy.OLD,
+        republish=api.RePublish(src=">", dest=f"{LIVE}.>"),
     )
     try:
         info = await js.stream_info(stream.name)

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
 from pydantic import TypeAdapter, ValidationError
 
 from shared.contracts.streams import MEMBERS
 from shared.kit.bus import Publisher
 from shared.kit.errors import Transient
 from shared.kit.logging import get_logger
+from shared.kit.stored import read_last
 from shared.values import Partition
 
 log = get_logger()
@@ -50,28 +50,8 @@ _BEAT: Final = TypeAdapter(Beat)
 
 async def read_members(client: Client, service: str = "*", *, timeout: float = 1.0) -> list[Beat]:
     """The last heartbeat of every member that ever was, in one round trip. Raises Transient."""
-    inbox = client.new_inbox()
-    subscription = await client.subscribe(inbox)
-    try:
-        ask = json.dumps({"multi_last": [f"$KV.{MEMBERS.name}.{service}.*"]}).encode()
-        await client.publish(f"$JS.API.DIRECT.GET.{MEMBERS.stream}", ask, reply=inbox)
-        beats: list[Beat] = []
-        async with asyncio.timeout(timeout):
-            while True:
-                msg = await subscription.next_msg(timeout=timeout)
-                status = (msg.headers or {}).get("Status")
-                if status in {"204", "404"}:  # end of the batch; nobody yet
-                    return beats
-                if status:
-                    raise Transient(f"cannot read the members: {status}")
-                beat = _beat(msg.data)
-                if beat is not None:
-                    beats.append(beat)
-    except (NatsError, OSError, TimeoutError) as error:
-        raise Transient(f"cannot read the members: {error!r}") from error
-    finally:
-        with contextlib.suppress(NatsError):
-            await subscription.unsubscribe()
+    found = await read_last(client, MEMBERS.stream, f"$KV.{MEMBERS.name}.{service}.*", timeout=timeout)
+    return [beat for beat in (_beat(msg.data) for msg in found) if beat is not None]
 
 
 def _beat(data: bytes) -> Beat | None:

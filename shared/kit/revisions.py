@@ -20,6 +20,7 @@ from shared.contracts.streams import CONFIG, REVISIONS
 from shared.kit.errors import Refused, Transient
 from shared.kit.logging import get_logger
 from shared.kit.metrics import CONFIG_REVISION
+from shared.kit.objects import read_object
 
 log = get_logger()
 
@@ -79,13 +80,11 @@ async def read_pointer(js: JetStreamContext) -> Pointer | None:
 async def fetch_slice(js: JetStreamContext, name: str, digest: str) -> bytes:
     """One slice by its digest. Raises Transient when the bus is away or the object has not arrived."""
     try:
-        store = await js.object_store(REVISIONS[name].name)
-        found = await store.get(digest)
+        return await read_object(js, REVISIONS[name], digest)
     except ObjectNotFoundError as error:
         raise Transient(f"slice {name} {digest[:12]} is not in the store") from error
     except BUS_FAULTS as error:
         raise Transient(f"cannot read slice {name}: {error!r}") from error
-    return found.data or b""
 
 
 async def store_slice(js: JetStreamContext, name: str, digest: str, data: bytes) -> None:

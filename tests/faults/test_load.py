@@ -93,7 +93,7 @@ class Watch:
         now = time.monotonic()
         if msg.subject.startswith("hc.open."):
             self.states[OpenSet.from_json(msg.data).source].append(now)
-        elif not msg.subject.endswith("._ctl"):
+        elif not msg.subject.endswith(".control.owner"):
             batch = SampleBatch.from_json(msg.data)
             if batch.samples:
                 self.batches[batch.partition].append((now, batch.prober))

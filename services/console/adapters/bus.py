@@ -1,12 +1,12 @@
-"""Reading the bus: short-lived pull consumers for what is stored, a plain subscription for the samples' live tail.
+"""Reading the bus: batches of what is stored, rung for by the live subjects; these alone for the samples.
 
-Every stream is read from its own beginning again after any anomaly (a restart of the bus, a lost consumer, a gap): the
-read model takes the same event twice without harm, so that there is one way to start and no second one to recover.
+No consumer: the console may not make one (ADR 9), and a position of our own is all it takes. Every stream is read from
+its own beginning again after any anomaly: the read model takes the same event twice without harm, so that there is one
+way to start and no second one to recover.
 """
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,16 +16,17 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext, api
+from nats.js import JetStreamContext
 from prometheus_client import Counter
 from pydantic import ValidationError
 
 from shared.contracts import BY_TYPE, Message, SampleBatch
 from shared.contracts.base import type_in
-from shared.contracts.streams import BREACHES, INCIDENTS, MEASUREMENTS, OPEN_SETS, RECEIPTS, Stream
+from shared.contracts.streams import BREACHES, INCIDENTS, MEASUREMENTS, OPEN_SETS, RECEIPTS, SAMPLES, Stream
 from shared.kit.bus import is_alive
 from shared.kit.errors import Transient
 from shared.kit.logging import get_logger
+from shared.kit.stored import SEQUENCE, SUBJECT, read_after
 
 log = get_logger()
 
@@ -35,10 +36,10 @@ UNREADABLE = Counter(
 )
 
 BATCH: Final = 500
-EXPIRES_S: Final = 5.0
-HEARTBEAT_S: Final = 1.0
-PATIENCE_S: Final = 3.0
-"""Without a message or a heartbeat for so long the consumer is made anew."""
+LOOK_EVERY_S: Final = 2.0
+"""Without a ring for so long we look all the same."""
+LAG_S: Final = 0.05
+"""How long a server of a cluster may be behind the one that rang."""
 AGAIN_S: Final = 0.5
 TAIL_BYTES: Final = 16 * 1024 * 1024
 """Batches waiting to be decoded; beyond, the live tail drops some: the next look at a check replaces the last."""
@@ -48,7 +49,7 @@ Take = Callable[[Message], None]
 
 @dataclass(frozen=True)
 class Source:
-    """A stream, and from where on it matters to the page. `hours` None: the last message of every subject."""
+    """A stream, and from where on it matters to the page. `hours` None: all that is kept."""
 
     stream: Stream
     hours: float | None
@@ -58,7 +59,7 @@ SOURCES: Final = (
     Source(OPEN_SETS, None),
     # A set is restated every minute; verdicts older than it change nothing, so an hour of them is more than enough.
     Source(BREACHES, 1),
-    # The last event of each kind of each incident: the newest of them is its whole state, however old it is.
+    # The newest event of an incident is its whole state, however old it is.
     Source(INCIDENTS, None),
     Source(RECEIPTS, 7 * 24),
 )
@@ -77,8 +78,18 @@ def decode(msg: Msg) -> Message | None:
         return kind.from_json(msg.data)
     except ValidationError as error:
         UNREADABLE.labels(name).inc()
-        log.warning("message_unreadable", subject=msg.subject, type=name, reason=str(error).splitlines()[0])
+        log.warning(
+            "message_unreadable",
+            subject=(msg.headers or {}).get(SUBJECT, msg.subject),
+            type=name,
+            reason=str(error).splitlines()[0],
+        )
         return None
+
+
+def sequence_of(msg: Msg) -> int:
+    """Where a stored message is in its stream."""
+    return int((msg.headers or {})[SEQUENCE])
 
 
 class StreamReader:
@@ -93,100 +104,74 @@ class StreamReader:
         self._take = take
         self._now = now
         self._tell = caught_up
+        self._rung = asyncio.Event()
+        self._heard = 0
+        """The newest sequence that was said live."""
         self.is_caught_up = False
         """Whether all that was stored when we began has been read."""
 
     async def run(self) -> None:
         """Read, and begin again from the beginning after anything odd."""
-        while True:
-            try:
-                await self._read()
-            except (Transient, NatsError, OSError, TimeoutError) as error:
-                log.info("stream_read_again", stream=self._source.stream.name, reason=str(error) or repr(error))
-            await asyncio.sleep(AGAIN_S)
-
-    async def _read(self) -> None:
-        async with self._consumer() as (name, waiting), self._inbox() as inbox:
-            if not waiting:
-                self._caught_up()
-            async for msg in self._messages(name, inbox):
-                event = decode(msg)
-                if event is not None:
-                    self._take(event)
-                if msg.metadata.num_pending == 0:
-                    self._caught_up()
-
-    def _caught_up(self) -> None:
-        if not self.is_caught_up:
-            self.is_caught_up = True
-            self._tell()
+        async with self._doorbell():
+            while True:
+                try:
+                    await self._read()
+                except (Transient, NatsError, OSError, TimeoutError) as error:
+                    log.info("stream_read_again", stream=self._source.stream.name, reason=str(error) or repr(error))
+                await asyncio.sleep(AGAIN_S)
 
     @contextlib.asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[tuple[str, int]]:
-        """Make a consumer of our own that the bus forgets by itself; yields its name and how much waits."""
-        name = f"console-{self._client.new_inbox().rpartition('.')[2]}"
-        config = self._start_of(
-            api.ConsumerConfig(
-                name=name,
-                ack_policy=api.AckPolicy.NONE,
-                inactive_threshold=30.0,
-                mem_storage=True,
-                num_replicas=1,
-                filter_subject=self._source.stream.subjects[0],
-            )
-        )
-        info = await self._js.add_consumer(self._source.stream.name, config)
-        try:
-            yield name, info.num_pending or 0
-        finally:
-            if self._client.is_connected:
-                with contextlib.suppress(NatsError, TimeoutError, OSError):
-                    await self._js.delete_consumer(self._source.stream.name, name)
+    async def _doorbell(self) -> AsyncIterator[None]:
+        """Whatever is stored rings; what was stored is then read, so that a ring may be lost."""
 
-    def _start_of(self, config: api.ConsumerConfig) -> api.ConsumerConfig:
-        if self._source.hours is None:
-            config.deliver_policy = api.DeliverPolicy.LAST_PER_SUBJECT
-        else:
-            config.deliver_policy = api.DeliverPolicy.BY_START_TIME
-            config.opt_start_time = self._now() - timedelta(hours=self._source.hours)
-        return config
+        async def ring(msg: Msg) -> None:
+            self._heard = int((msg.headers or {}).get(SEQUENCE, 0))
+            self._rung.set()
 
-    @contextlib.asynccontextmanager
-    async def _inbox(self) -> AsyncIterator[Subscription]:
-        subscription = await self._client.subscribe(self._client.new_inbox())
+        subscription = await self._client.subscribe(self._source.stream.live, cb=ring, pending_bytes_limit=TAIL_BYTES)
         try:
-            yield subscription
+            yield
         finally:
             if not self._client.is_closed:
                 with contextlib.suppress(NatsError):
                     await subscription.unsubscribe()
 
-    async def _messages(self, consumer: str, inbox: Subscription) -> AsyncIterator[Msg]:
-        """One pull after the other. Raises Transient when the consumer is gone or skipped something."""
-        ask = json.dumps(
-            {"batch": BATCH, "expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
-        ).encode()
-        expected = 1
+    async def _read(self) -> None:
+        """Read what is there and what comes. Raises Transient when the stream is another one than before."""
+        created = (await self._js.stream_info(self._source.stream.name)).created
+        since = None if self._source.hours is None else self._now() - timedelta(hours=self._source.hours)
+        after = 0
         while True:
-            await self._client.publish(
-                f"$JS.API.CONSUMER.MSG.NEXT.{self._source.stream.name}.{consumer}", ask, reply=inbox.subject
-            )
-            left = BATCH
-            while left:
-                msg = await inbox.next_msg(timeout=PATIENCE_S)
-                status = (msg.headers or {}).get("Status")
-                if status == "100":
-                    continue
-                if status in {"404", "408"}:
-                    break
-                if status:
-                    raise Transient(f"consumer gone: {status} {(msg.headers or {}).get('Description', '')}")
-                if msg.metadata.sequence.consumer != expected:
-                    raise Transient(f"gap: {msg.metadata.sequence.consumer} after {expected - 1}")
-                expected, left = expected + 1, left - 1
-                yield msg
-                if left % 50 == 0:
-                    await asyncio.sleep(0)  # a long replay lets pages be served
+            self._rung.clear()
+            batch = await read_after(self._client, self._source.stream, after, since=since, count=BATCH)
+            for msg in batch:
+                event = decode(msg)
+                if event is not None:
+                    self._take(event)
+            after = sequence_of(batch[-1]) if batch else after
+            if len(batch) == BATCH:
+                await asyncio.sleep(0)  # a long replay lets pages be served
+                continue
+            self._caught_up()
+            if (
+                not await self._is_rung(after)
+                and created != (await self._js.stream_info(self._source.stream.name)).created
+            ):
+                raise Transient("the stream was made anew")
+
+    async def _is_rung(self, after: int) -> bool:
+        """Wait for something new; not for long when we were answered by a server that has not stored it yet."""
+        patience_s = LOOK_EVERY_S if self._heard <= after else LAG_S
+        self._heard = after
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                return await self._rung.wait()
+        return patience_s == LAG_S
+
+    def _caught_up(self) -> None:
+        if not self.is_caught_up:
+            self.is_caught_up = True
+            self._tell()
 
 
 async def follow_samples(client: Client, take: Take) -> Subscription:
@@ -199,7 +184,7 @@ async def follow_samples(client: Client, take: Take) -> Subscription:
         if batch is not None:
             take(batch)
 
-    return await client.subscribe(SampleBatch.subject.wildcard, cb=on_batch, pending_bytes_limit=TAIL_BYTES)
+    return await client.subscribe(SAMPLES.live, cb=on_batch, pending_bytes_limit=TAIL_BYTES)
 
 
 class Hearing:

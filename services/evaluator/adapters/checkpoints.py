@@ -14,6 +14,7 @@ from shared.contracts.streams import CHECKPOINT_POINTERS, CHECKPOINTS
 from shared.kit.crash_points import reached
 from shared.kit.errors import Transient
 from shared.kit.ids import start_nonce
+from shared.kit.objects import read_object
 from shared.values import Partition
 
 KEPT: Final = 2
@@ -36,11 +37,10 @@ class JetStreamCheckpoints:
             bucket = await self._js.key_value(CHECKPOINT_POINTERS.name)
             entry = await bucket.get(str(self._partition))
             self._last, self._entries = entry.revision or 0, json.loads(entry.value or b"[]")
-            store = await self._js.object_store(CHECKPOINTS.name)
             found = []
             for one in self._entries:
                 with contextlib.suppress(ObjectNotFoundError):
-                    state = (await store.get(one["object"])).data or b""
+                    state = await read_object(self._js, CHECKPOINTS, one["object"])
                     found.append(Checkpoint(Position(**one["position"]), state))
         except KeyNotFoundError:
             self._last, self._entries = 0, []

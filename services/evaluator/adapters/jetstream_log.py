@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +14,7 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError
 
 from services.evaluator.ports import Position, RawRecord
+from shared.contracts import ConfigApplied, Tick
 from shared.contracts.base import type_in
 from shared.contracts.streams import SAMPLES
 from shared.kit.clock import from_ns, to_ns
@@ -27,6 +28,8 @@ SILENT_S: Final = 3.0
 """A pull that ended neither with messages nor with a status for this long is lost."""
 SHORT_REPLY: Final = 9
 """Tokens of a reply subject without a domain."""
+CONTROL: Final = frozenset({Tick.ce_type, ConfigApplied.ce_type})
+CONTROL_DOTS: Final = Tick.subject.template.count(".")
 FAULTS: Final = (NatsError, OSError, TimeoutError)
 
 
@@ -147,7 +150,14 @@ class _Pulls:
             raise Transient(f"record {self._expected} expected, {place.delivery} came")
         self._expected += 1
         self._open -= 1
-        return RawRecord(place.sequence, place.time_ns, type_in(msg.headers), msg.data, place.behind)
+        return RawRecord(place.sequence, place.time_ns, type_on(msg.subject, msg.headers), msg.data, place.behind)
+
+
+def type_on(subject: str, headers: Mapping[str, str] | None) -> str | None:
+    """The type a record says it has, if it may be said on this subject: a prober's word is samples and nothing else."""
+    kind = type_in(headers)
+    is_control = subject.count(".") == CONTROL_DOTS
+    return kind if is_control is (kind in CONTROL) else f"{kind} on {subject}"
 
 
 class _Place(NamedTuple):

@@ -196,7 +196,7 @@ class Stage:
         """Wait for a revision's marker in a partition's log: samples before the first one are set aside."""
 
         async def is_marked() -> bool:
-            records = [record for record, _ in await self.raw("SAMPLES", f"hc.samples.v1.{partition}._ctl")]
+            records = [record for record, _ in await self.raw("SAMPLES", f"hc.samples.v1.{partition}.control.owner")]
             markers = [ConfigApplied.from_json(one.data) for one in records if one.kind == ConfigApplied.ce_type]
             return any(marker.revision >= revision for marker in markers)
 

@@ -31,7 +31,7 @@ async def test_a_prober_may_not_write_control_records(guarded: NatsServer) -> No
             refused.set()
 
     client = await nats.connect(guarded.url, user="prober", password="prober-password", error_cb=on_error)
-    await client.publish("hc.samples.v1.3._ctl", b"{}")
+    await client.publish("hc.samples.v1.3.control.owner", b"{}")
     async with asyncio.timeout(10):
         await refused.wait()
     await client.close()
