@@ -30,6 +30,8 @@ from shared.kit.service import Running
 from shared.values import Partition
 
 SERVICE = "evaluator"
+LOG_ANSWERS_S = 2.0
+"""While a leader is elected nobody answers: asking again soon is what a fail-over takes least of."""
 
 
 class Evaluator:
@@ -56,7 +58,7 @@ class Evaluator:
 
         return Owner(
             partition,
-            JetStreamLog(self._client, self._js, partition),
+            JetStreamLog(self._client, self._client.jetstream(timeout=LOG_ANSWERS_S), partition),
             JetStreamCheckpoints(self._js, partition),
             self._plans,
             self._speaker,

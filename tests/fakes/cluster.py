@@ -72,6 +72,12 @@ class Node(Server):
         except (OSError, urllib.error.URLError, ValueError):
             return None
 
+    def serves(self) -> list[str]:
+        """The names of its clients."""
+        found = self.says("/connz")
+        clients = found.get("connections", []) if isinstance(found, dict) else []
+        return sorted(client.get("name", "") for client in clients)
+
     def lame_duck(self) -> None:
         """Tell it to give its leaderships away, send its clients off and end, as an operator would."""
         running = self._running()

@@ -19,6 +19,7 @@ from faststream.nats import NatsBroker
 from nats.errors import Error as NatsError
 from pydantic import SecretStr
 
+from services.evaluator.ports import RawRecord
 from shared.config import parse, slices
 from shared.contracts import Message, PageReceipt, SampleBatch
 from shared.contracts.breaches import BreachChanged, BreachCleared, BreachEvent, BreachOpened
@@ -140,6 +141,18 @@ class Reader:
         return max((b - a for a, b in pairwise(self.at) if b > since), default=0.0)
 
 
+class PatientStage(Stage):
+    """Asks again where the node that was asked has just gone, or its short-lived consumer has not come up yet."""
+
+    async def raw(self, stream: str, subject: str = ">") -> list[tuple[RawRecord, str]]:
+        async def look() -> list[tuple[RawRecord, str]] | None:
+            with suppress(NatsError, OSError, TimeoutError):
+                return await super(PatientStage, self).raw(stream, subject)
+            return None
+
+        return await until(look, f"{stream} can be read")
+
+
 @dataclass
 class Crew:
     """Everyone at work, and what a test asks."""
@@ -230,7 +243,7 @@ async def working_crew(cluster: Cluster, light: Light, folder: Path) -> AsyncIte
         broker = build_broker(settings_of(cluster, "incidents"), "incidents")
         writer, reader = Writer(publisher), Reader()
         reader.attach(broker, publisher)
-        stage = Stage(cast("NatsServer", cluster), admin, js, publisher, folder)  # it only wants the address
+        stage = PatientStage(cast("NatsServer", cluster), admin, js, publisher, folder)  # it only wants the address
         crew = Crew(cluster, light, stage, writer, reader, folder)
         stack.callback(crew.end)
         await crew.apply()
