@@ -1,6 +1,8 @@
 """`validate`, `plan`, `apply`: from a file a person wrote to a revision every service has taken."""
 
+import contextlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 File = Annotated[Path, typer.Argument(help="The configuration.", show_default=True)]
 DEFAULT_FILE: Final = Path("hypercare.yaml")
 ANSWER_WITHIN_S: Final = 15.0
+_VARIABLE: Final = re.compile(rb'"env:([A-Za-z_][A-Za-z0-9_]*)"')
 _ONE: Final = {
     "services": "service", "checks": "check", "rules": "rule", "people": "person", "escalations": "escalation",
 }  # fmt: skip
@@ -184,6 +187,24 @@ async def make_current(js: "JetStreamContext", document: "Document") -> "tuple[P
         await store_slice(js, name, digest, body)
     at = SystemClock().now().isoformat()
     return await move_pointer(js, digests, at=at, by="hypercare apply"), True
+
+
+async def named_variables(js: "JetStreamContext", pointer: "Pointer") -> dict[str, set[str]]:
+    """Service -> the variables its part of the configuration names as secrets.
+
+    Also those of an older part that a replica goes back to, because it refuses the current one.
+    """
+    from shared.kit.errors import Transient
+    from shared.kit.revisions import fetch_slice, read_answers
+
+    wanted = {(service, digest) for service, digest in pointer.digests.items() if service != "document"}
+    wanted |= {(one.service, one.digest) for one in await read_answers(js) if one.digest}
+    named: dict[str, set[str]] = {}
+    for service, digest in sorted(wanted):
+        with contextlib.suppress(Transient):  # an older part may be gone: then nobody goes back to it
+            body = await fetch_slice(js, service, digest)
+            named.setdefault(service, set()).update(name.decode() for name in _VARIABLE.findall(body))
+    return named
 
 
 async def wait_for_answers(client: "Client", revision: int, *, within_s: float = ANSWER_WITHIN_S) -> dict[str, str]:

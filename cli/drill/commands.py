@@ -19,6 +19,8 @@ app = typer.Typer(
 MODES: Final = ("slow", "errors", "hang", "refuse")
 _DATA: Final = Path(".hypercare")
 _TIMEOUT_S: Final = 10.0
+_WHERE: Final = "env:NAME|file:/PATH"
+"""Arguments of a process are there for everybody to read: they say where a secret is, never what it is."""
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of `hypercare up`.")]
 Target = Annotated[
@@ -143,14 +145,24 @@ def sinks_command(
     smtp_port: Annotated[int, typer.Option(help="0: the one used before, else a free one.", min=0, max=65_535)] = 0,
     http_port: Annotated[int, typer.Option(help="0: the one used before, else a free one.", min=0, max=65_535)] = 0,
     starttls: Annotated[bool, typer.Option("--starttls", help="Offer STARTTLS with a certificate of our own.")] = False,
-    smtp_login: Annotated[str | None, typer.Option(metavar="USER:PASSWORD", help="Ask for this login.")] = None,
-    webhook_secret: Annotated[str | None, typer.Option(help="Check webhooks' signatures with this.")] = None,
+    smtp_login: Annotated[
+        str | None, typer.Option(metavar=_WHERE, help="Ask for the login USER:PASSWORD that is there.")
+    ] = None,
+    webhook_secret: Annotated[
+        str | None, typer.Option(metavar=_WHERE, help="Check webhooks' signatures with the secret that is there.")
+    ] = None,
 ) -> None:
     """Run local mail, SMS, chat and webhook endpoints that show what arrived, until Ctrl-C."""
-    from cli.drill.sinks import Options, login_from, run  # late: the servers cost half a second
+    from cli.drill.sinks import Options, login_at, run  # late: the servers cost half a second
+    from shared.kit.errors import Unusable
+    from shared.kit.settings import secret_value
 
-    login = login_from(smtp_login) if smtp_login else None
-    raise typer.Exit(run(Options(data, host, smtp_port, http_port, starttls, login, webhook_secret)))
+    try:
+        login = login_at(smtp_login) if smtp_login else None
+        secret = secret_value(webhook_secret) if webhook_secret else None
+    except Unusable as error:
+        _give_up(DrillError(str(error), code=2))
+    raise typer.Exit(run(Options(data, host, smtp_port, http_port, starttls, login, secret)))
 
 
 def _how_often(times: int | None) -> str:

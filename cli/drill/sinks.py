@@ -27,6 +27,8 @@ from cli.drill.store import DataFolderHeldError, Journal, Store
 from cli.drill.twilio import TwilioSink
 from cli.drill.webhook import WebhookSink
 from shared.kit.clock import Clock, SystemClock
+from shared.kit.errors import Unusable
+from shared.kit.settings import secret_value
 
 ADDRESSES_FILE: Final = "sinks.json"
 
@@ -170,11 +172,11 @@ def run(options: Options) -> int:
     return 0
 
 
-def login_from(text: str) -> Login:
-    """Read `user:password`; the password may contain colons. Raises ValueError where there is no colon."""
-    user, colon, password = text.partition(":")
+def login_at(where: str) -> Login:
+    """Read the `user:password` at `env:NAME` or `file:/path`; the password may contain colons. Raises Unusable."""
+    user, colon, password = secret_value(where).partition(":")
     if not colon:
-        raise ValueError(f"not user:password: {text!r}")
+        raise Unusable(f"what is at {where} is not user:password")
     return Login(user, password)
 
 
@@ -185,12 +187,20 @@ def _options() -> Options:
     parser.add_argument("--smtp-port", type=int, default=0, help="0: the one used before, else a free one")
     parser.add_argument("--http-port", type=int, default=0, help="0: the one used before, else a free one")
     parser.add_argument("--starttls", action="store_true", help="offer STARTTLS with a certificate of our own")
-    parser.add_argument("--smtp-login", type=login_from, dest="login", help="ask for user:password; else any is taken")
-    parser.add_argument("--webhook-secret", help="check the signature of webhooks with this")
+    where = "env:NAME or file:/path"  # never the secret itself: arguments are there for everybody to read
+    parser.add_argument(
+        "--smtp-login", type=login_at, dest="login", metavar="WHERE", help=f"ask for the user:password at {where}"
+    )
+    parser.add_argument(
+        "--webhook-secret", type=secret_value, metavar="WHERE", help=f"check signatures with the secret at {where}"
+    )
     parser.add_argument(
         "--callbacks-to", metavar="URL", help="report to this server instead of the one a message names"
     )
-    return Options(**vars(parser.parse_args()))
+    try:
+        return Options(**vars(parser.parse_args()))
+    except Unusable as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -74,9 +74,9 @@ def specs(folder: DataFolder, ports: Ports) -> list[ProcessSpec]:
     sinks = Launch(
         (
             sys.executable, "-m", "cli.drill.sinks", "--data", str(folder.path / "sinks"),
-            "--smtp-port", chosen["smtp"], "--http-port", chosen["sinks"], "--webhook-secret", WEBHOOK_SECRET,
+            "--smtp-port", chosen["smtp"], "--http-port", chosen["sinks"], "--webhook-secret", "env:EVENTS_SECRET",
         ),
-        env,
+        {**env, "EVENTS_SECRET": WEBHOOK_SECRET},
         cwd=ROOT,
     )  # fmt: skip
     return [

@@ -1,7 +1,7 @@
 """One installation on one machine: its ports, its secrets, and how each of its processes is started."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -74,12 +74,17 @@ def base_specs(home: Installation) -> list[ProcessSpec]:
     return [nats_spec(home.folder, logins, home.ports.chosen["nats"]), postgres_spec(home.postgres)]
 
 
-def service_specs(home: Installation, locations: tuple[str, ...]) -> list[ProcessSpec]:
-    """One process per replica. Replicas of a prober take the configuration's locations in turn."""
+def service_specs(
+    home: Installation, locations: tuple[str, ...], secrets: Mapping[str, Collection[str]]
+) -> list[ProcessSpec]:
+    """One process per replica. Replicas of a prober take the configuration's locations in turn.
+
+    secrets: the variables that a service's part of the configuration names; it gets those and no other of ours.
+    """
     specs = []
     for service in SERVICES:
         for number, instance in enumerate(home.replicas(service)):
-            env = _service_env(home, service, instance)
+            env = _service_env(home, service, instance, secrets.get(service, ()))
             if service == "prober":
                 env["HYPERCARE_LOCATION"] = locations[number % len(locations)]
             argv = (sys.executable, "-m", f"services.{service}")
@@ -87,8 +92,10 @@ def service_specs(home: Installation, locations: tuple[str, ...]) -> list[Proces
     return specs
 
 
-def _service_env(home: Installation, service: str, instance: str) -> dict[str, str]:
+def _service_env(home: Installation, service: str, instance: str, secrets: Collection[str]) -> dict[str, str]:
+    everything = {**environment(), **home.extra_env}
     env = {
+        **{key: value for key, value in everything.items() if key in secrets},
         **{key: value for key, value in environment().items() if key in SHARED_WITH_CHILDREN},
         "PYTHONUNBUFFERED": "1",
         "HYPERCARE_INSTANCE": instance,
@@ -112,8 +119,6 @@ def _service_env(home: Installation, service: str, instance: str) -> dict[str, s
     if service == "console":
         env["HYPERCARE_INCIDENTS_URL"] = home.url("incidents")
         env["HYPERCARE_NOTIFIER_URL"] = home.url("notifier")
-    if service in {"notifier", "prober"}:  # they resolve `env:` references where they use them
-        env = {**environment(), **home.extra_env, **env}
     if service in home.crash_files:
         env["HYPERCARE_CRASH_FILE"] = str(home.crash_files[service])
     return env

@@ -1,7 +1,7 @@
 """Brings an installation up and keeps it up: folder, ports, servers, schema, configuration, services, welcome."""
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -160,6 +160,7 @@ class _Starting:
         self._document = document
         self._view = view
         self._afterwards = afterwards
+        self._secrets: Mapping[str, Collection[str]] = {}
 
     @property
     def _system(self) -> System:
@@ -184,7 +185,7 @@ class _Starting:
         await supervisor.start(first)
         await migrate.migrate_all(self._system)
         document = await self._configure()
-        services = service_specs(self._home, document.locations)
+        services = service_specs(self._home, document.locations, self._secrets)
         self._view.say(f"starting {', '.join(spec.name for spec in services)}")
         await supervisor.start(services)
         site = Site(self._home, self._system, document, supervisor)
@@ -205,6 +206,7 @@ class _Starting:
             if self._document is None:
                 await self._say_missing_secrets(js, document)
             pointer, is_new = await configuration.make_current(js, document)
+            self._secrets = await configuration.named_variables(js, pointer)
         self._view.say(f"configuration revision {pointer.revision}" + (" applied" if is_new else " is current"))
         if self._request.file is not None:
             (self._home.folder.path / CONFIGURED).write_text(str(self._request.file.absolute()), encoding="utf-8")

@@ -107,3 +107,11 @@ def test_a_secret_file_that_is_not_there_is_said(tmp_path: Path, monkeypatch: py
     said = hypercare("incident", "list", "--data", tmp_path)
     assert said.code == 2
     assert "HYPERCARE_TOKEN_FILE: cannot read" in said.err
+
+
+@pytest.mark.parametrize("option", ["--webhook-secret", "--smtp-login"])
+def test_a_secret_as_an_argument_is_refused_and_not_repeated(option: str, tmp_path: Path) -> None:
+    said = hypercare("drill", "sinks", "--data", tmp_path, option, "hunter2:hunter2")
+    assert said.code == 2
+    assert "a secret must be written as env:NAME or file:/path" in said.err
+    assert "hunter2" not in said.err

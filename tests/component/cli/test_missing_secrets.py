@@ -30,7 +30,7 @@ def test_up_names_every_missing_secret_with_its_place_and_starts_nothing(folder:
     said = hypercare_as(["up", "-f", file, "--data", folder / "data"])
 
     assert said.code == 2
-    assert f"{file}:13:27: channels.chat[0].slack.webhook: {MISSING}" in said.err.splitlines()
+    assert f"{file}:13:28: channels.chat[0].slack.webhook: {MISSING}" in said.err.splitlines()
     assert "checks.home.http.headers.Authorization: the secret file:/nowhere/token cannot be read" in said.err
     assert "2 mistakes" in said.err
     assert not (folder / "data" / "nats").exists()

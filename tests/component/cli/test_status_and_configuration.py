@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil  # type: ignore[import-untyped]  # the package ships no types
 import pytest
 
 from tests.component.cli.running import DEMO, ROOT, Up, hypercare
@@ -48,6 +49,18 @@ def test_status_tells_scripts_what_runs_and_where(system: Up) -> None:
     assert Path(found["token_file"]).stat().st_mode & 0o777 == 0o600
     for name in ("console_url", "example_url", "inbox_url"):
         assert httpx.get(found["addresses"][name], trust_env=False).status_code < 500
+
+
+def test_each_service_knows_the_secrets_it_uses_and_no_argument_holds_one(system: Up) -> None:
+    environ = {name: psutil.Process(pid).environ() for name, pid in system.pids().items()}
+    knows = {name for name, env in environ.items() if "TWILIO_TOKEN" in env}
+    assert knows == {"notifier-0"}
+    assert {name for name, env in environ.items() if "HYPERCARE_PING_KEY" in env} == {"prober-0"}
+    secrets = {environ["notifier-0"][name] for name in ("TWILIO_TOKEN", "EVENTS_SECRET", "SLACK_WEBHOOK")}
+    secrets |= {env["HYPERCARE_NATS_PASSWORD"] for env in environ.values() if "HYPERCARE_NATS_PASSWORD" in env}
+    for name, pid in system.pids().items():
+        words = " ".join(psutil.Process(pid).cmdline())
+        assert not any(secret in words for secret in secrets), name
 
 
 def test_status_shows_addresses_that_heartbeats_can_really_be_sent_to(system: Up) -> None:
