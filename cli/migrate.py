@@ -34,7 +34,7 @@ def migrate(
         int,
         typer.Option(help="Copies of each stream: 3 on a cluster.", min=1, max=5, envvar="HYPERCARE_NATS_REPLICAS"),
     ] = 1,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for the bus and the database to listen.", min=0)] = 0,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the bus and the database.", min=0)] = 0,
     before_roll: Annotated[
         bool, typer.Option("--before-roll", help="The version before still runs: leave what would break it for later.")
     ] = False,
@@ -48,14 +48,28 @@ def migrate(
     system = find_system(data)
     if not system.database_urls:
         fail("HYPERCARE_DATABASE_URL (or _FILE) is not set, and no `hypercare up` runs here", EXIT_UNREACHABLE)
-    changes = run(_migrate(system, replicas, wait, before_roll=before_roll))
+    changes = run(migrate_within(system, replicas, wait, before_roll=before_roll))
     show(changes, as_json=as_json, text=lambda: "\n".join(changes) or "everything is up to date")
 
 
-async def _migrate(system: System, replicas: int, wait_s: float, *, before_roll: bool) -> list[str]:
+async def migrate_within(
+    system: System, replicas: int = 1, wait_s: float = 0.0, *, before_roll: bool = False
+) -> list[str]:
+    """`migrate_all`, begun again for so many seconds while a server does not answer: each step may be repeated."""
+    import asyncio
+
+    from shared.kit.errors import Transient
+
+    deadline = asyncio.get_running_loop().time() + wait_s
     if wait_s:
         await _until_they_listen([system.nats_url.split(",")[0], *system.database_urls.values()], wait_s)
-    return await migrate_all(system, replicas, before_roll=before_roll)
+    while True:
+        try:
+            return await migrate_all(system, replicas, before_roll=before_roll)
+        except (Transient, TimeoutError):  # on a busy machine a server listens well before it answers in time
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+        await asyncio.sleep(0.5)
 
 
 async def _until_they_listen(urls: Iterable[str], within_s: float) -> None:

@@ -1,10 +1,11 @@
+import asyncio
 import socket
 from dataclasses import replace
 
 import asyncpg
 import pytest
 
-from cli.migrate import migrate_all
+from cli.migrate import migrate_all, migrate_within
 from cli.roles import ensure_roles, url_as
 from cli.system import SCHEMAS, System
 from shared.kit.bus import connect
@@ -12,7 +13,7 @@ from shared.kit.clock import SystemClock
 from shared.kit.errors import Transient, Unusable
 from shared.kit.settings import BusSettings
 from shared.kit.tokens import Identity, Role, Tokens
-from tests.fakes.embedded import NatsServer
+from tests.fakes.embedded import NatsServer, start_postgres
 
 TOKEN_KEY = "a key of more than sixteen letters"
 TOKEN = "hc_the administrator's"
@@ -80,3 +81,20 @@ async def test_a_node_of_the_bus_that_is_down_is_passed_over(bus: NatsServer, da
         nobody.bind(("127.0.0.1", 0))
         both = f"nats://127.0.0.1:{nobody.getsockname()[1]}, {bus.url}"
         assert await migrate_all(replace(system_of(bus, database), nats_url=both)) != []
+
+
+async def test_a_database_that_is_still_starting_is_waited_for(bus: NatsServer) -> None:
+    server = start_postgres()
+    try:
+        server.stop()
+        migrating = asyncio.create_task(migrate_within(system_of(bus, server.dsn), 1, 30))
+        await asyncio.to_thread(server.start)
+
+        assert "incidents/0001_pre_incidents.sql" in await migrating
+    finally:
+        server.close()
+
+
+async def test_a_database_that_never_starts_is_said_to_be_away(bus: NatsServer) -> None:
+    with pytest.raises(Transient, match="database unreachable"):
+        await migrate_within(system_of(bus, "postgresql://postgres:x@127.0.0.1:1/hypercare"), 1, 1)
