@@ -1,6 +1,7 @@
 """A target so light that two hundred probes a second measure us and not it.
 
-A program of its own, so that nobody else's work makes it slow. `PUT /status/500` makes it answer 500 from then on.
+A program of its own, so that nobody else's work makes it slow: `python light.py [HOST PORT]`, with nothing but the
+standard library. `PUT /status/500` makes it answer 500 from then on.
 """
 
 import asyncio
@@ -41,7 +42,7 @@ def running_light() -> Iterator[Light]:
             process.kill()
 
 
-async def _serve() -> None:
+async def _serve(host: str, port: int) -> None:
     status = 200
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,11 +58,12 @@ async def _serve() -> None:
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=512)
-    sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
+    server = await asyncio.start_server(answer, host, port, backlog=512)
+    sys.stdout.write(f"http://{host}:{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    where = sys.argv[1:] or ["127.0.0.1", "0"]
+    asyncio.run(_serve(where[0], int(where[1])))
