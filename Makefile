@@ -98,6 +98,14 @@ images:  ## build the container image of every service, and say how large each i
 offline:  ## where no image registry can be reached: stand-in base images and the Docker plugins
 	deploy/docker/offline/prepare
 
+.PHONY: e2e
+e2e: TESTS = tests/e2e
+e2e: setup  ## the whole system in containers, killed, cut off and filled up: from nothing, on a Docker engine
+	@docker version >/dev/null 2>&1 || { echo "make e2e: no Docker engine answers; start one, or set DOCKER_HOST"; exit 1; }
+	deploy/docker/offline/prepare
+	$(MAKE) images
+	$(RUN)pytest -q -s $(TESTS)
+
 .PHONY: clean
 clean:  ## remove .venv and the data folder of `make run`
 	rm -rf .venv .hypercare
