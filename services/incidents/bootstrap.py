@@ -24,6 +24,7 @@ from shared.kit.addresses import url_for_others
 from shared.kit.broker import Settler, build_broker
 from shared.kit.bus import Publisher, require_declared, watch_bus
 from shared.kit.clock import SystemClock
+from shared.kit.crew import Crew
 from shared.kit.due import DueWorker
 from shared.kit.health import Health, serving_ops
 from shared.kit.http import bind, serving
@@ -72,12 +73,13 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         membership = Membership(
             bus.client, bus.publisher, Beat(SERVICE, settings.instance, start_nonce(), 0, facts=facts)
         )
-        attach(bus.broker, lambda consumer: Settler(consumer, lambda: bus.publisher, health, clock), handlers)
+        crew = Crew(settings.breaches_at_once)
+        attach(bus.broker, lambda one: Settler(one, lambda: bus.publisher, health, clock), handlers, crew)
 
         running = Running(on_stop=[lambda: setattr(health, "draining", True), due.stop])
         stack.push_async_callback(outbox.drain)
         stack.push_async_callback(membership.leave)
-        stack.push_async_callback(_stop_taking, bus.broker)
+        stack.push_async_callback(_stop_taking, bus.broker, crew)
         running.start(follower.follow_forever(), "configuration")
         running.start(membership.run(), "membership")
         running.start(outbox.sweep_forever(), "outbox")
@@ -116,10 +118,11 @@ async def _work(broker: NatsBroker, configuration: Configuration, due: DueWorker
     await asyncio.Event().wait()  # told to stop: not an end of its own
 
 
-async def _stop_taking(broker: NatsBroker) -> None:
-    """Let the message at hand be finished; the database and the bus are still open."""
+async def _stop_taking(broker: NatsBroker, crew: Crew) -> None:
+    """Let the messages at hand be finished; the database and the bus are still open."""
     for subscriber in broker.subscribers:
         await subscriber.stop()
+    await crew.drain()
 
 
 def _watch_health(health: Health, client: Client, db: asyncpg.Pool, follower: Follower) -> None:

@@ -5,27 +5,46 @@ from typing import TypeVar
 
 from faststream.nats import NatsBroker
 
+from services.incidents.domain.scope import scope_of
 from services.incidents.handlers import Handlers
-from shared.contracts import BreachChanged, BreachCleared, BreachOpened, Message, OpenSet, PageReceipt
+from services.incidents.lanes import Lanes
+from shared.contracts import BreachChanged, BreachCleared, BreachEvent, BreachOpened, Message, OpenSet, PageReceipt
 from shared.contracts.streams import INCIDENTS_BREACHES, INCIDENTS_OPEN_SETS, INCIDENTS_RECEIPTS, Consumer
 from shared.kit.broker import Handler, Settler, subscribe
+from shared.kit.crew import Crew
 
 M = TypeVar("M", bound=Message)
+B = TypeVar("B", bound=BreachEvent)
 
 
-def attach(broker: NatsBroker, settler_of: Callable[[Consumer], Settler], handlers: Handlers) -> None:
-    """Subscribe to breaches, open sets and receipts."""
-    table: dict[Consumer, dict[type[Message], Handler]] = {
-        INCIDENTS_BREACHES: {
-            BreachOpened: _for(BreachOpened, handlers.breach_opened),
-            BreachChanged: _for(BreachChanged, handlers.breach_opened),
-            BreachCleared: _for(BreachCleared, handlers.breach_cleared),
-        },
+def attach(broker: NatsBroker, settler_of: Callable[[Consumer], Settler], handlers: Handlers, crew: Crew) -> None:
+    """Subscribe to breaches, open sets and receipts.
+
+    Most of a breach's time is waiting for the database, so the crew takes several side by side. Those of one scope
+    keep their order: nothing depends on it (see `domain.verdicts`), but a breach whose end is taken before its
+    beginning opens no incident that anybody could read.
+    """
+    lanes = Lanes()
+    breaches: dict[type[Message], Handler] = {
+        BreachOpened: _for(BreachOpened, _in_lane(lanes, handlers.breach_opened)),
+        BreachChanged: _for(BreachChanged, _in_lane(lanes, handlers.breach_opened)),
+        BreachCleared: _for(BreachCleared, _in_lane(lanes, handlers.breach_cleared)),
+    }
+    subscribe(broker, INCIDENTS_BREACHES, settler_of(INCIDENTS_BREACHES), breaches, crew)
+    others: dict[Consumer, dict[type[Message], Handler]] = {
         INCIDENTS_OPEN_SETS: {OpenSet: _for(OpenSet, handlers.open_set_came)},
         INCIDENTS_RECEIPTS: {PageReceipt: _for(PageReceipt, handlers.receipt_came)},
     }
-    for consumer, by_type in table.items():
+    for consumer, by_type in others.items():
         subscribe(broker, consumer, settler_of(consumer), by_type)
+
+
+def _in_lane(lanes: Lanes, handler: Callable[[B], Awaitable[None]]) -> Callable[[B], Awaitable[None]]:
+    async def handle(event: B) -> None:
+        async with lanes.alone_in(scope_of(event.service, event.key).text):
+            await handler(event)
+
+    return handle
 
 
 def _for(kind: type[M], handler: Callable[[M], Awaitable[None]]) -> Handler:

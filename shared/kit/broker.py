@@ -31,6 +31,7 @@ from shared.contracts.streams import Consumer
 from shared.kit.bus import Publisher, connect_options
 from shared.kit.clock import Clock
 from shared.kit.crash_points import reached
+from shared.kit.crew import Crew
 from shared.kit.errors import Permanent, Transient
 from shared.kit.health import Health
 from shared.kit.logging import get_logger
@@ -164,9 +165,16 @@ async def _raw(message: NatsMessage) -> bytes:
 
 
 def subscribe(
-    broker: NatsBroker, consumer: Consumer, settler: Settler, handlers: Mapping[type[Message], Handler]
+    broker: NatsBroker,
+    consumer: Consumer,
+    settler: Settler,
+    handlers: Mapping[type[Message], Handler],
+    crew: Crew | None = None,
 ) -> None:
-    """Attach handlers to a declared durable consumer: pull, one at a time, settled by us."""
+    """Attach handlers to a declared durable consumer: pull, settled by us; one at a time, or as many as a crew takes.
+
+    Whoever gives a crew drains it once the subscription has stopped.
+    """
 
     @broker.subscriber(
         consumer.filters[0],
@@ -179,7 +187,8 @@ def subscribe(
     )
     async def receive(_body: bytes) -> None:
         message: Any = broker.context.get_local("message")
-        await settler.settle(message.raw_message, handlers)
+        work = settler.settle(message.raw_message, handlers)
+        await (crew.begin(work) if crew else work)
 
 
 def inbox_of(broker: NatsBroker) -> bytes:

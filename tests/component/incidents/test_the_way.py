@@ -46,3 +46,22 @@ async def test_a_breach_becomes_a_page_and_goes_all_the_way_to_closed(system: Sy
     shown = (await system.ask("GET", f"/{opened.name}")).json()
     assert shown["stage"] == "closed"
     assert await system.replicas[0].stop() == 0
+
+
+async def test_of_a_backlog_every_end_is_taken_after_its_beginning(system: System) -> None:
+    times = 8
+    for service in ("erp-db", "erp-0", "erp-1"):
+        await system.open_breach(service=service)
+    for _ in range(times):
+        await system.clear_breach(await system.open_breach() + 1)
+
+    await system.ready()
+
+    async def all_taken() -> bool | None:
+        names = {one["service"]: one["id"] for one in (await system.ask("GET", "")).json()}
+        if len(names) < 4:
+            return None
+        entries = (await system.ask("GET", f"/{names['erp-web']}/timeline")).json()["entries"]
+        return True if [entry["kind"] for entry in entries].count("breach_cleared") == times else None
+
+    await until(all_taken, "every breach was opened before it ended")
