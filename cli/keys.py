@@ -46,7 +46,7 @@ def keys(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    r"""Make up the secrets that are missing, one folder per consumer, readable by their owner alone.
+    """Make up the secrets that are missing, one folder per consumer, readable by their owner alone.
 
     \b
     nats/       passwords.conf: beside the server's users.conf; route_password: between the nodes of a cluster
@@ -61,7 +61,7 @@ def keys(
     platform/   nats_password: for teams that listen on the bus
 
     What is there is kept: put a file of your own in its place to choose a secret yourself.
-    """
+    """  # noqa: D301  # the command line wants the control character itself
     who = _owner(owner)
     try:
         made = write_missing(folder, database, who)

@@ -2,7 +2,8 @@
 
 `HYPERCARE_NATS_URL`, `HYPERCARE_NATS_USER`, `HYPERCARE_NATS_PASSWORD(_FILE)`, `HYPERCARE_DATABASE_URL(_FILE)`,
 `HYPERCARE_INCIDENTS_URL`, `HYPERCARE_NOTIFIER_URL`, `HYPERCARE_PROBER_URL`, `HYPERCARE_TOKEN(_FILE)`,
-`HYPERCARE_TOKEN_KEY(_FILE)` and `HYPERCARE_PING_KEY(_FILE)` win over the data folder.
+`HYPERCARE_TOKEN_KEY(_FILE)` and `HYPERCARE_PING_KEY(_FILE)` win over the data folder. A bus that speaks TLS needs
+`HYPERCARE_NATS_CA_FILE`, and `HYPERCARE_NATS_CERT_FILE` and `HYPERCARE_NATS_KEY_FILE` where it asks for a certificate.
 """
 
 import json
@@ -56,6 +57,8 @@ class System:
     """Where heartbeats are sent, as those who send them reach it."""
     role_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     """By schema, where `migrate` is to give each service a role of its own in the database."""
+    tls: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """How the bus is spoken to, in nats-py's words; empty: in the clear."""
 
 
 def read_runtime(data: Path) -> dict[str, Any]:
@@ -99,7 +102,20 @@ def find_system(data: Path) -> System:
         token=pick("token"),
         token_key=pick("token_key"),
         role_passwords=_role_passwords(env),
+        tls=_tls(env),
     )
+
+
+def _tls(env: Mapping[str, str]) -> Mapping[str, Any]:
+    """How to speak to the bus: `HYPERCARE_NATS_CA_FILE`, `_CERT_FILE`, `_KEY_FILE`, as every service is told."""
+    from shared.kit.errors import Unusable
+    from shared.kit.tls import tls_options
+
+    paths = [env.get(f"HYPERCARE_NATS_{name}_FILE") for name in ("CA", "CERT", "KEY")]
+    try:
+        return tls_options(*(Path(path) if path else None for path in paths))
+    except Unusable as error:
+        fail(str(error), EXIT_BAD_INPUT)
 
 
 def _role_passwords(env: Mapping[str, str]) -> dict[str, str]:
@@ -205,6 +221,7 @@ async def admin_bus(system: System) -> "AsyncIterator[Client]":
     }
     if system.nats_user:
         options |= {"user": system.nats_user, "password": system.nats_password}
+    options |= system.tls
     try:
         client = await nats.connect([url.strip() for url in system.nats_url.split(",")], **options)
     except (NatsError, OSError, TimeoutError) as error:

@@ -12,8 +12,17 @@ _LEVEL_COLOURS: Final[dict[Level, str]] = {"debug": "2", "info": "", "warning": 
 _RANK: Final[dict[Level, int]] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 _QUIET: Final[frozenset[Dialect]] = frozenset({"nats", "postgres"})
 """Of these only warnings and errors are shown, unless everything is asked for: their chatter tells a user nothing."""
-_EXPECTED: Final = ("Plaintext passwords detected",)
-"""The bus's passwords lie in a file of mode 0600 in a folder that is private."""
+_EXPECTED: Final[dict[Dialect, tuple[str, ...]]] = {
+    "nats": ("Plaintext passwords detected",),
+    "postgres": (
+        "the database system is starting up",
+        "the database system is not yet accepting connections",
+        "the database system is in recovery mode",
+        "the database system is shutting down",
+    ),
+}
+"""What looks like trouble and is none: the bus's passwords lie in a file of mode 0600 in a folder that is private, and
+whoever asks a database too early (we do, to learn when it is ready) is told so."""
 
 
 class LogView:
@@ -45,7 +54,7 @@ class LogView:
         """Show one line a child wrote (without its line end)."""
         text = text.rstrip()
         line = read_line(dialect, text)
-        if not line.event or any(known in text for known in _EXPECTED):
+        if not line.event or any(known in text for known in _EXPECTED.get(dialect, ())):
             return
         least = _RANK["warning"] if dialect in _QUIET else 0
         if self._is_terminal:

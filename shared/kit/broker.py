@@ -21,7 +21,7 @@ from typing import Any, Final
 import structlog
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
-from faststream.security import SASLPlaintext
+from faststream.nats.security import NatsSecurity, NatsUserPassword
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
@@ -51,7 +51,11 @@ def build_broker(settings: BusSettings, service: str) -> NatsBroker:
     """A FastStream broker on the one set of client options. Nothing it does declares a stream."""
     options = connect_options(settings, service)
     user, password = options.pop("user", None), options.pop("password", None)
-    security = SASLPlaintext(username=user, password=password, use_ssl=False) if user else None
+    tls: dict[str, Any] = {
+        "ssl_context": options.pop("tls", None),
+        "tls_handshake_first": options.pop("tls_handshake_first", False),
+    }
+    security = NatsUserPassword(username=user, password=password, **tls) if user else NatsSecurity(**tls)
     return NatsBroker(settings.nats_urls, security=security, logger=None, graceful_timeout=8.0, **options)
 
 

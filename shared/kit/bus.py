@@ -28,6 +28,7 @@ from shared.kit.errors import Transient, Unusable
 from shared.kit.health import Health
 from shared.kit.logging import get_logger
 from shared.kit.settings import BusSettings
+from shared.kit.tls import tls_options
 
 log = get_logger()
 
@@ -79,6 +80,7 @@ def connect_options(settings: BusSettings, service: str) -> dict[str, Any]:
     return {
         **CONNECT_OPTIONS,
         **credentials(settings),
+        **tls_options(settings.nats_ca_file, settings.nats_cert_file, settings.nats_key_file),
         "name": service,
         "inbox_prefix": inbox_prefix(settings, service),
         "error_cb": _say_error,

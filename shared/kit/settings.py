@@ -53,6 +53,11 @@ class BusSettings(BaseSettings):
     """One URL or several, comma-separated."""
     nats_user: str | None = None
     nats_password: SecretStr | None = None
+    nats_ca_file: Path | None = None
+    """Whom to trust, PEM; without it the bus is spoken to in the clear."""
+    nats_cert_file: Path | None = None
+    nats_key_file: Path | None = None
+    """Our own certificate and its key, PEM, where the bus asks for one."""
 
     @field_validator("nats_url")
     @classmethod

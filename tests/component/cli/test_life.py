@@ -103,6 +103,7 @@ def test_after_a_kill_of_the_supervisor_the_next_start_carries_on(up: Start) -> 
     second = up("--example")
 
     wait_until(lambda: are_gone(pids), "what the killed one had started is gone")
+    assert "starting up" not in second.err
     assert second.runtime()["addresses"] == addresses
     assert second.token() == token
     assert incident in {one["id"] for one in open_incidents(second)}

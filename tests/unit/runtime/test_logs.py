@@ -65,6 +65,12 @@ def test_the_chatter_of_the_stores_is_not_shown() -> None:
     assert not shown("postgres", "postgres", "LOG:  database system is ready", is_terminal=True)
 
 
+def test_what_a_starting_database_tells_the_impatient_is_no_error_and_real_trouble_is() -> None:
+    assert not shown("postgres", "postgres", "FATAL:  the database system is starting up", is_terminal=True)
+    assert "error could not write" in shown("postgres", "postgres", "FATAL:  could not write block", is_terminal=True)
+    assert shown("erp", "plain", "the database system is starting up", is_terminal=True), "somebody else's words"
+
+
 def test_a_service_that_writes_no_json_is_shown_as_it_writes() -> None:
     assert shown("erp", "json", "Traceback (most recent call last):", is_terminal=True).endswith("call last):\n")
 
