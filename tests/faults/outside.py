@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import httpx
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
@@ -105,13 +104,16 @@ class Outside:
         """A connection as admin, waited for."""
 
         async def look() -> Client | None:
+            client = Client()
             try:
-                return await nats.connect(
+                await client.connect(
                     self.facts["nats_url"], user="admin", password=self.facts["nats_password"],
                     allow_reconnect=False, connect_timeout=3, error_cb=_quiet, inbox_prefix=b"_INBOX.faults",
                 )  # fmt: skip
             except (NatsError, OSError, TimeoutError):
+                await client.close()  # a proxy in between takes connections that nobody answers
                 return None
+            return client
 
         client = await until(look, "the bus answers")
         try:
