@@ -174,6 +174,12 @@ class Stack(Outside):
 
                 await until(look, f"{container} is healthy")
 
+    async def ill(self) -> list[str]:
+        """Which containers do not run or are not healthy just now, in words."""
+        listed = [json.loads(line) for line in (await self.composed("ps", "--all", "--format", "json")).splitlines()]
+        lasting = [one for one in listed if one["Service"] in LASTING]
+        return [f"{one['Service']} is {one['Status']}" for one in lasting if one["Health"] not in {"", "healthy"}]
+
     def logs(self) -> str:
         """What everybody said, for whoever reads a failed test."""
         with contextlib.suppress(EngineError):
