@@ -59,7 +59,9 @@ channels:
 def init(
     *,
     url: Annotated[str, typer.Argument(help="What to watch: its health address.", show_default=False)],
-    file: Annotated[Path, typer.Option("--file", "-f", help="Where to write.")] = Path("hypercare.yaml"),
+    file: Annotated[Path, typer.Option("--file", "-f", help="Where to write; - for standard output.")] = Path(
+        "hypercare.yaml"
+    ),
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -73,16 +75,27 @@ def init(
             " by reference (docs/configuration.md)",
             EXIT_BAD_INPUT,
         )
-    if file.exists() and not force:
-        fail(f"{file} exists; --force writes over it, --file names another", EXIT_BAD_INPUT)
     service = re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-")[:40]
     service = service if service[:1].isalpha() else f"site-{service}"
-    file.write_text(_TEMPLATE.substitute(service=service, host=host, url=url), encoding="utf-8")
+    text = _TEMPLATE.substitute(service=service, host=host, url=url)
+    if str(file) == "-":
+        typer.echo(text, nl=False)
+        return
+    _write(file, text, force=force)
     show(
         {"file": str(file), "service": service},
         as_json=as_json,
         text=lambda: f"wrote {file}; now: set who is reached and the mail server in it, then `hypercare up -f {file}`",
     )
+
+
+def _write(file: Path, text: str, *, force: bool) -> None:
+    if file.exists() and not force:
+        fail(f"{file} exists; --force writes over it, --file names another", EXIT_BAD_INPUT)
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"{file}: {error.strerror}; `--file -` writes to standard output", EXIT_BAD_INPUT)
 
 
 def _host_of(url: str) -> str | None:
