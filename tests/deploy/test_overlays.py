@@ -53,6 +53,12 @@ def test_the_migration_is_named_after_its_version(objects: list[Object]) -> None
     assert name == f"migrate-{box['image'].rpartition(':')[2]}"
 
 
+def test_every_file_a_container_is_told_of_is_in_a_volume_it_has(objects: list[Object]) -> None:
+    for box in of_kubernetes(objects).values():
+        paths = [value for name, value in box.env.items() if name.endswith("_FILE")]
+        assert [path for path in paths if path.rpartition("/")[0] not in box.secrets] == [], box.name
+
+
 def test_nothing_runs_as_root_or_may_become_it(objects: list[Object]) -> None:
     for name, pod in pods(objects):
         assert pod["automountServiceAccountToken"] is False, name
