@@ -132,6 +132,23 @@ async def test_a_timeline_opens_in_place_and_stays_open(there: World, shown: Con
     assert len(there.incidents.asked) > asked
 
 
+async def test_on_its_own_page_the_watch_of_an_incident_counts_down(
+    there: World, shown: Console, browser: Browser
+) -> None:
+    await an_incident(there)
+    there.incidents.stage = "resolution"
+    tab = await entered(browser, shown.url)
+    await tab.value(f"location.assign('/incidents/{INCIDENT}')")
+    await tab.until("document.querySelector('.watch')?.innerText.startsWith('Watched well for 10 min 5 s of 30 min')")
+    first = await tab.value("document.querySelector('.watch .time').innerText")
+    await tab.until(f"document.querySelector('.watch .time').innerText !== {first!r}")
+    # the page follows when the watch is over
+    there.incidents.stage = "post_mortem"
+    await there.say(there.incident(c.StageEntered, 2, c.Stage.POST_MORTEM, previous="resolution", reason="watched"))
+    await tab.until("document.querySelector('.watch') === null")
+    assert await tab.value("document.querySelectorAll('.entries li').length") == 4
+
+
 async def test_a_bus_that_is_away_is_said_and_comes_back(there: World, shown: Console, browser: Browser) -> None:
     tab = await entered(browser, shown.url)
     there.server.kill()
