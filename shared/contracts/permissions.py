@@ -66,16 +66,6 @@ def _reads_streams(*streams: Stream) -> tuple[str, ...]:
     return tuple(right for one in streams for right in (f"$JS.API.STREAM.INFO.{one.name}", *_gets(one.name)))
 
 
-def _own_consumers(stream: Stream) -> tuple[str, ...]:
-    """What reading a stream with short-lived pull consumers of one's own takes."""
-    return (
-        *_reads_streams(stream),
-        f"$JS.API.CONSUMER.CREATE.{stream.name}.>",
-        f"$JS.API.CONSUMER.DELETE.{stream.name}.*",
-        f"$JS.API.CONSUMER.MSG.NEXT.{stream.name}.*",
-    )
-
-
 def _durables(service: str) -> tuple[str, ...]:
     """What reading a user's declared consumers takes."""
     rights: list[str] = []
@@ -123,12 +113,13 @@ EVALUATOR = _service(
     "hc.measurements.v1.*",
     "hc.breaches.v1.*.*.*",
     "hc.open.v1.*",
-    *_own_consumers(SAMPLES),
+    *_reads_streams(SAMPLES),
     *_reads_bucket(CHECKPOINTS),
     "$O.checkpoints.>",
     f"$JS.API.STREAM.PURGE.{CHECKPOINTS.stream}",
     *_reads_bucket(CHECKPOINT_POINTERS),
     "$KV.checkpoint-pointers.*",
+    hears=(SAMPLES.live,),
 )
 INCIDENTS_USER = _service("incidents", "hc.incidents.v1.*.*", "hc.pages.v1.*", *_reads_bucket(TOKENS))
 NOTIFIER = _service("notifier", "hc.receipts.v1.*.*", *_reads_bucket(TOKENS))

@@ -26,7 +26,7 @@ from shared.contracts.streams import BREACHES, INCIDENTS, MEASUREMENTS, OPEN_SET
 from shared.kit.bus import is_alive
 from shared.kit.errors import Transient
 from shared.kit.logging import get_logger
-from shared.kit.stored import SEQUENCE, SUBJECT, read_after
+from shared.kit.stored import behind, read_after, sequence_of, subject_of
 
 log = get_logger()
 
@@ -35,7 +35,6 @@ UNREADABLE = Counter(
     "hypercare_console_unreadable_total", "Messages that could not be decoded; shown nowhere.", ["type"]
 )
 
-BATCH: Final = 500
 LOOK_EVERY_S: Final = 2.0
 """Without a ring for so long we look all the same."""
 LAG_S: Final = 0.05
@@ -80,16 +79,11 @@ def decode(msg: Msg) -> Message | None:
         UNREADABLE.labels(name).inc()
         log.warning(
             "message_unreadable",
-            subject=(msg.headers or {}).get(SUBJECT, msg.subject),
+            subject=subject_of(msg),
             type=name,
             reason=str(error).splitlines()[0],
         )
         return None
-
-
-def sequence_of(msg: Msg) -> int:
-    """Where a stored message is in its stream."""
-    return int((msg.headers or {})[SEQUENCE])
 
 
 class StreamReader:
@@ -125,7 +119,7 @@ class StreamReader:
         """Whatever is stored rings; what was stored is then read, so that a ring may be lost."""
 
         async def ring(msg: Msg) -> None:
-            self._heard = int((msg.headers or {}).get(SEQUENCE, 0))
+            self._heard = sequence_of(msg)
             self._rung.set()
 
         subscription = await self._client.subscribe(self._source.stream.live, cb=ring, pending_bytes_limit=TAIL_BYTES)
@@ -143,13 +137,13 @@ class StreamReader:
         after = 0
         while True:
             self._rung.clear()
-            batch = await read_after(self._client, self._source.stream, after, since=since, count=BATCH)
+            batch = await read_after(self._client, self._source.stream, after, since=since)
             for msg in batch:
                 event = decode(msg)
                 if event is not None:
                     self._take(event)
             after = sequence_of(batch[-1]) if batch else after
-            if len(batch) == BATCH:
+            if behind(batch):
                 await asyncio.sleep(0)  # a long replay lets pages be served
                 continue
             self._caught_up()

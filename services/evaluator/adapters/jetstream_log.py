@@ -1,33 +1,32 @@
-"""A partition's log on JetStream: a short-lived pull consumer, contiguous or made anew."""
+"""A partition's log on JetStream: read in batches without a consumer (ADR 9), rung for by what is stored."""
 
 import asyncio
 import contextlib
-import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext, api
+from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from services.evaluator.ports import Position, RawRecord
 from shared.contracts import ConfigApplied, Tick
 from shared.contracts.base import type_in
-from shared.contracts.streams import SAMPLES
+from shared.contracts.streams import LIVE, SAMPLES
 from shared.kit.clock import from_ns, to_ns
 from shared.kit.errors import Transient
-from shared.kit.ids import start_nonce
+from shared.kit.stored import behind, header, read_after, sequence_of, subject_of
 from shared.values import Partition
 
-BATCH: Final = 500
-EXPIRES_S: Final = 1.0
-SILENT_S: Final = 3.0
-"""A pull that ended neither with messages nor with a status for this long is lost."""
-SHORT_REPLY: Final = 9
-"""Tokens of a reply subject without a domain."""
+QUIET_S: Final = 1.0
+"""Without a ring for so long we look all the same, and say that there is nothing."""
+LAG_S: Final = 0.02
+"""How long a server of a cluster may be behind the one that rang."""
+PROVE_EVERY_S: Final = 5.0
+"""How often we make sure that it is still the same stream."""
 CONTROL: Final = frozenset({Tick.ce_type, ConfigApplied.ce_type})
 CONTROL_DOTS: Final = Tick.subject.template.count(".")
 FAULTS: Final = (NatsError, OSError, TimeoutError)
@@ -66,91 +65,97 @@ class JetStreamLog:
 
     async def read(self, after: Position) -> AsyncGenerator[RawRecord | None, None]:
         """Yield records in order. Raises Transient on any anomaly: the caller reads on from where it was."""
-        inbox = self._client.new_inbox()
-        queue: asyncio.Queue[Msg] = asyncio.Queue()
-        subscription = await self._client.subscribe(inbox, cb=queue.put)
-        name = f"log-{self._partition}-{start_nonce()}"
+        sequence = max(0, after.sequence)
+        since = from_ns(after.record_ns) if after.sequence < 0 else None
+        proof_due = _now() + PROVE_EVERY_S
+        async with self._doorbell() as bell:
+            batch = await self._read_after(sequence, since)
+            if not batch:
+                yield None  # nothing there yet: say so now rather than after a quiet second
+            while True:
+                for msg in batch:
+                    record = _record(msg, sequence)
+                    sequence = record.sequence
+                    yield record
+                if not behind(batch) and not await bell.has_rung_since(sequence):
+                    yield None
+                if _now() >= proof_due:
+                    await self._prove(after.log)
+                    proof_due = _now() + PROVE_EVERY_S
+                bell.rung.clear()
+                batch = await self._read_after(sequence, since)
+
+    async def _read_after(self, sequence: int, since: datetime | None) -> list[Msg]:
+        return await read_after(self._client, SAMPLES, sequence, since=since, subjects=self._subjects)
+
+    async def _prove(self, log: str) -> None:
+        """Raise Transient when the stream was made anew: its sequences are others than ours."""
         try:
-            if not await self._create(name, after):
-                yield None  # nothing there yet: say so now rather than when the first pull expires
-            async for record in _Pulls(self._client, name, inbox, queue):
-                yield record
+            info = await self._js.stream_info(SAMPLES.name)
+        except FAULTS as error:
+            raise Transient(f"cannot look at the log: {error!r}") from error
+        if info.created is None or info.created.isoformat() != log:
+            raise Transient("the log was made anew")
+
+    @property
+    def _subjects(self) -> str:
+        return f"hc.samples.v1.{self._partition}.>"
+
+    @contextlib.asynccontextmanager
+    async def _doorbell(self) -> AsyncIterator["_Bell"]:
+        bell = _Bell()
+        try:
+            subscription = await self._client.subscribe(f"{LIVE}.{self._subjects}", cb=bell.ring)
         except FAULTS as error:
             raise Transient(f"log of partition {self._partition}: {error!r}") from error
+        try:
+            yield bell
         finally:
-            with contextlib.suppress(*FAULTS):  # without waiting for an answer: the bus may be away
-                await self._client.publish(f"$JS.API.CONSUMER.DELETE.{SAMPLES.name}.{name}", b"", reply=inbox)
+            with contextlib.suppress(*FAULTS):
                 await subscription.unsubscribe()
 
-    async def _create(self, name: str, after: Position) -> int:
-        """Make the consumer; returns how many records wait for it."""
-        by_time = after.sequence < 0
-        info = await self._js.add_consumer(
-            SAMPLES.name,
-            api.ConsumerConfig(
-                name=name,
-                filter_subject=f"hc.samples.v1.{self._partition}.>",
-                deliver_policy=api.DeliverPolicy.BY_START_TIME if by_time else api.DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=None if by_time else after.sequence + 1,
-                opt_start_time=from_ns(after.record_ns).isoformat() if by_time else None,  # type: ignore[arg-type]  # JSON
-                ack_policy=api.AckPolicy.NONE,
-                inactive_threshold=30.0,
-                mem_storage=True,
-                num_replicas=1,
-            ),
-        )
-        return info.num_pending or 0
+
+class _Bell:
+    """Whatever is stored rings. What was stored is then read, so that a ring may be lost, or come too early."""
+
+    def __init__(self) -> None:
+        self.rung = asyncio.Event()
+        self._heard = 0
+        """The newest sequence that rang."""
+        self._looked_for = 0
+        self._is_another_stream = False
+
+    async def ring(self, msg: Msg) -> None:
+        """Take one message that was said live."""
+        self._is_another_stream |= sequence_of(msg) < self._heard
+        self._heard = sequence_of(msg)
+        self.rung.set()
+
+    async def has_rung_since(self, sequence: int) -> bool:
+        """Wait a second for something new, and only a moment, once, when we were answered by a server that lags.
+
+        Raises Transient when sequences went backwards: the stream was made anew.
+        """
+        lags = self._heard > max(sequence, self._looked_for)
+        self._looked_for = self._heard
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAG_S if lags else QUIET_S):
+                await self.rung.wait()
+        if self._is_another_stream:
+            raise Transient("the log was made anew")
+        return lags or self.rung.is_set()
 
 
-class _Pulls:
-    """Keeps one pull request open on a consumer and checks that nothing is skipped."""
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
-    def __init__(self, client: Client, name: str, inbox: str, queue: "asyncio.Queue[Msg]") -> None:
-        self._client = client
-        self._next_subject = f"$JS.API.CONSUMER.MSG.NEXT.{SAMPLES.name}.{name}"
-        self._inbox = inbox
-        self._queue = queue
-        self._expected = 1
-        self._open = 0
-        """Messages the open pull may still bring; 0: ask again."""
 
-    async def __aiter__(self) -> AsyncGenerator[RawRecord | None, None]:
-        while True:
-            if self._open == 0:
-                await self._ask()
-            # Without a timer and a task for each message where several are there already: three times the speed.
-            msg = await self._wait() if self._queue.empty() else self._queue.get_nowait()
-            status = (msg.headers or {}).get("Status")
-            if status is not None:
-                self._end_of_pull(status, (msg.headers or {}).get("Description", ""))
-                yield None
-                continue
-            yield self._record(msg)
-
-    async def _wait(self) -> Msg:
-        try:
-            async with asyncio.timeout(SILENT_S):
-                return await self._queue.get()
-        except TimeoutError:
-            raise Transient("a pull was lost") from None
-
-    async def _ask(self) -> None:
-        ask = {"batch": BATCH, "expires": int(EXPIRES_S * 1e9)}
-        await self._client.publish(self._next_subject, json.dumps(ask).encode(), reply=self._inbox)
-        self._open = BATCH
-
-    def _end_of_pull(self, status: str, why: str) -> None:
-        if status not in {"404", "408"}:  # 409: deleted, leader change; 503: nobody there
-            raise Transient(f"the pull ended with {status} {why}")
-        self._open = 0
-
-    def _record(self, msg: Msg) -> RawRecord:
-        place = _place(msg.reply)
-        if place.delivery != self._expected:
-            raise Transient(f"record {self._expected} expected, {place.delivery} came")
-        self._expected += 1
-        self._open -= 1
-        return RawRecord(place.sequence, place.time_ns, type_on(msg.subject, msg.headers), msg.data, place.behind)
+def _record(msg: Msg, previous: int) -> RawRecord:
+    """Read a stored message. Raises Transient when another one belongs between it and the previous."""
+    sequence, stamp = sequence_of(msg), header(msg, "Nats-Time-Stamp")
+    if int(header(msg, "Nats-Last-Sequence") or 0) not in {0, previous} or sequence <= previous:
+        raise Transient(f"record after {previous} expected, {sequence} came")
+    return RawRecord(sequence, _ns(stamp), type_on(subject_of(msg), msg.headers), msg.data, behind([msg]))
 
 
 def type_on(subject: str, headers: Mapping[str, str] | None) -> str | None:
@@ -160,30 +165,16 @@ def type_on(subject: str, headers: Mapping[str, str] | None) -> str | None:
     return kind if is_control is (kind in CONTROL) else f"{kind} on {subject}"
 
 
-class _Place(NamedTuple):
-    sequence: int
-    delivery: int
-    """The how-manieth message of this consumer."""
-    time_ns: int
-    behind: int
-
-
-def _place(reply: str) -> _Place:
-    """Read `$JS.ACK.[domain.account.]stream.consumer.deliveries.sequence.delivery.time.pending[.random]`.
-
-    nats-py's own reading cuts the time to microseconds.
-    """
-    tokens = reply.split(".")
-    first = 5 if len(tokens) == SHORT_REPLY else 7
-    sequence, delivery, time_ns, behind = (int(token) for token in tokens[first : first + 4])
-    return _Place(sequence, delivery, time_ns, behind)
+def _ns(stamp: str) -> int:
+    """RFC 3339 with up to nine digits, as nanoseconds since the epoch. ValueError for anything else."""
+    head, _, rest = stamp.rstrip("Z").partition(".")
+    seconds = to_ns(datetime.fromisoformat(head.replace(" ", "T")).replace(tzinfo=UTC))
+    return seconds + int(rest.ljust(9, "0")[:9] or 0)
 
 
 def _same_instant(stamp: str, ns: int) -> bool:
-    """Compare RFC 3339 with up to nine digits to nanoseconds, to the microsecond."""
-    head, _, rest = stamp.rstrip("Z").partition(".")
+    """To the microsecond."""
     try:
-        seconds = to_ns(datetime.fromisoformat(head.replace(" ", "T")).replace(tzinfo=UTC))
+        return abs(_ns(stamp) - ns) < 1000  # noqa: PLR2004  # one microsecond
     except ValueError:
         return False
-    return abs(seconds + int(rest.ljust(9, "0")[:9] or 0) - ns) < 1000  # noqa: PLR2004  # one microsecond

@@ -221,7 +221,7 @@ async def test_a_control_record_on_a_probers_subject_is_none(bus: Bus) -> None:
     ]
 
 
-@pytest.mark.parametrize("user", [user for user in BOUND if user != "evaluator"])
+@pytest.mark.parametrize("user", BOUND)
 async def test_nobody_makes_a_consumer_that_delivers_to_a_foreign_subject(bus: Bus, user: str) -> None:
     async with bus.login(user) as client:
         for stream in STREAM_NAMES:
