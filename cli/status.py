@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def status(*, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
-    """Show what runs, where, and on which configuration. Exit code 1 when a part is not ready."""
+    """Show what runs, where, and on which configuration. Exit code 1 when a part is not well."""
     runtime = read_runtime(data)
     if not runtime and not find_system(data).nats_url:
         fail(f"nothing runs on {data}; start it with `hypercare up`", EXIT_UNREACHABLE)
@@ -65,13 +65,13 @@ async def _rows(members: "list[Beat]", answers: "dict[tuple[str, str], Answer]")
 
     rows = []
     problems = await asyncio.gather(*(_problems(member.facts.get("ops", "")) for member in members))
-    for member, found in zip(members, problems, strict=True):
+    for member, (is_ready, found) in zip(members, problems, strict=True):
         answer = answers.get((member.service, member.instance))
         rows.append(
             {
                 "service": member.service,
                 "instance": member.instance,
-                "state": "not ready" if found else "ready" if answer is None or answer.taken else "refused",
+                "state": _state(answer, found, is_ready=is_ready),
                 "problems": found,
                 "revision": "-" if answer is None else f"{answer.revision} {'taken' if answer.taken else 'refused'}",
                 "works_by": answer.works_by if answer else 0,
@@ -80,6 +80,15 @@ async def _rows(members: "list[Beat]", answers: "dict[tuple[str, str], Answer]")
             }
         )
     return rows
+
+
+def _state(answer: "Answer | None", problems: dict[str, str], *, is_ready: bool) -> str:
+    """A replica with problems may be ready all the same: it answers, and some of its work fails."""
+    if not is_ready:
+        return "not ready"
+    if problems:
+        return "ready, with problems"
+    return "ready" if answer is None or answer.taken else "refused"
 
 
 def _expected(runtime: dict[str, Any]) -> list[str]:
@@ -96,8 +105,8 @@ def _absent(instance: str) -> dict[str, Any]:
             "revision": "-", "works_by": 0, "because": ""}  # fmt: skip
 
 
-async def _problems(ops_url: str) -> dict[str, str]:
-    """What a replica says is wrong with it; empty when it is ready."""
+async def _problems(ops_url: str) -> tuple[bool, dict[str, str]]:
+    """Whether a replica is ready, and what it says is wrong with it."""
     import httpx
 
     try:
@@ -105,10 +114,10 @@ async def _problems(ops_url: str) -> dict[str, str]:
             answer = await client.get(f"{ops_url}/readyz")
         found: dict[str, str] = answer.json()["problems"]
     except (httpx.HTTPError, httpx.InvalidURL):
-        return {"readyz": f"{ops_url or 'it'} does not answer"}
+        return False, {"readyz": f"{ops_url or 'it'} does not answer"}
     except (ValueError, KeyError, TypeError):
-        return {"readyz": f"somebody else answers at {ops_url}"}
-    return found
+        return False, {"readyz": f"somebody else answers at {ops_url}"}
+    return answer.is_success, found
 
 
 def _heartbeats(document: "Document | None", key: str, base: str) -> dict[str, str]:
