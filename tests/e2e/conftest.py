@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.engine import missing
 from tests.e2e.stack import Stack, running_stack
+from tests.faults.outside import say
 
 KEPT: Path = Path("/tmp/hc-e2e-last.log")  # noqa: S108  # for whoever looks why a story failed
 
@@ -16,6 +17,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Without an engine these tests fail, all at once: whoever asks for them wants to know that they did not run."""
     if "e2e" in item.keywords and (why := missing()):
         pytest.exit(f"tests/e2e needs a Docker engine with Compose v2: {why}", returncode=1)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say at once why a story failed: the next ones take minutes."""
+    if report.failed and "e2e" in report.keywords:
+        say(f"\n{report.nodeid} {report.when}: {report.longreprtext[-2500:]}")
 
 
 class Yard:
