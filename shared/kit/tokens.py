@@ -1,8 +1,8 @@
 """API tokens: kept as hashes in the bucket `tokens`, so that every service that answers people reads the same ones.
 
-Each entry is sealed with a key that only those services and the administrator have. The rights of the bus alone do not
-protect the bucket: NATS checks where a user publishes, but not which *reply* subject a request names, so whoever may
-ask for a stored message can have it delivered into any stream.
+Each entry is sealed with a key that only those services and the administrator have. The bus lets nobody but the
+administrator write here (ADR 9); an entry that came in all the same, by a copied store or a bus of one's own without
+these rights, makes nobody anything.
 """
 
 import hashlib

@@ -86,7 +86,7 @@ async def test_a_service_takes_its_own_configuration_and_joins_the_members(guard
     assert membership.alive == ("one",)
 
 
-@pytest.mark.parametrize("service", ["incidents", "notifier"])
+@pytest.mark.parametrize("service", ["incidents", "notifier", "platform"])
 async def test_a_service_reads_its_declared_consumers(guarded: NatsServer, service: str) -> None:
     client = await login(guarded, service)
     js = client.jetstream()
