@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from nats.js import JetStreamContext, api
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, BadRequestError, NotFoundError, ServerError
 
 from shared.contracts.base import Message, envelope
 from shared.contracts.streams import BUCKETS, CONFIG, CONSUMERS, LIVE, STREAMS, Bucket, Consumer, Stream
@@ -210,7 +210,15 @@ async def declare_all(js: JetStreamContext, *, replicas: int = 1) -> list[str]:
 
     Idempotent, and the only place that declares anything. A stream keeps its data when its limits change, and its
     copies: run by somebody who does not know of the cluster, this must not throw two of three away.
+    Raises Unusable for what the bus will not make: not enough room, more copies than nodes.
     """
+    try:
+        return await _declare_all(js, replicas)
+    except (BadRequestError, ServerError) as error:
+        raise Unusable(f"the bus will not make the streams as they are declared: {error.description}") from error
+
+
+async def _declare_all(js: JetStreamContext, replicas: int) -> list[str]:
     changes = [await _declare_stream(js, stream, replicas) for stream in STREAMS]
     changes += [await _declare_bucket(js, bucket, replicas) for bucket in BUCKETS]
     changes += [await _declare_consumer(js, consumer) for consumer in CONSUMERS]

@@ -92,7 +92,9 @@ class Node(Server):
 class Cluster:
     """All three. `with Cluster() as cluster:` starts them, and leaves nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificates: Path | None = None) -> None:
+        """`certificates`: a folder with ca.crt, tls.crt and tls.key; clients and nodes then speak TLS only."""
+        self._certificates = certificates
         self.nodes: dict[str, Node] = {}
         self._ports = Ports()  # held while we live: a node that is down finds its ports again
         self.folder = Path(tempfile.mkdtemp(prefix="hc-cluster-", dir="/tmp"))
@@ -105,6 +107,8 @@ class Cluster:
         folder = self.folder / name
         shutil.copytree(SHIPPED, folder)
         _settle(folder, place)
+        if self._certificates:
+            _secure(folder, self._certificates)
         env = {
             "PATH": os.defpath,
             "HYPERCARE_NATS_NAME": name,
@@ -164,3 +168,10 @@ def _settle(folder: Path, place: Place) -> None:
     (folder / "cluster.conf").write_text(conf, encoding="utf-8")
     lines = [f'HYPERCARE_BUS_{user.upper()}: "{password}"\n' for user, password in PASSWORDS.items()]
     (folder / "passwords.conf").write_text("".join(lines), encoding="utf-8")
+
+
+def _secure(folder: Path, certificates: Path) -> None:
+    """Put the shipped TLS settings in their place, as their comments say."""
+    for name in ("tls.conf", "routes-tls.conf"):
+        conf = (folder / "tls" / name).read_text(encoding="utf-8").replace("/run/tls", str(certificates))
+        (folder / name).write_text(conf, encoding="utf-8")

@@ -13,7 +13,7 @@ from shared.contracts.streams import DEAD, INCIDENTS_BREACHES
 from shared.kit.broker import Settler, build_broker, subscribe
 from shared.kit.bus import Publisher, declare_all
 from shared.kit.clock import SystemClock
-from shared.kit.errors import Permanent, Transient
+from shared.kit.errors import Permanent, Transient, Unusable
 from shared.kit.health import Health
 from tests.contract.messages.examples import EXAMPLES
 from tests.integration.kit.conftest import Bus
@@ -163,6 +163,11 @@ async def test_a_consumer_declared_by_an_older_version_is_brought_up_to_date(dec
     assert await declare_all(declared.js) == [f"consumer {consumer.durable} brought up to date"]
     mended = (await declared.js.consumer_info(consumer.stream, consumer.durable)).config
     assert mended.ack_wait == consumer.ack_wait_s
+
+
+async def test_more_copies_than_there_are_nodes_are_refused_in_words(declared: Bus) -> None:
+    with pytest.raises(Unusable, match="the bus will not make the streams as they are declared: replicas > 1"):
+        await declare_all(declared.js, replicas=3)
 
 
 async def test_a_publish_to_no_stream_ends_with_words_and_does_not_hang(declared: Bus) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import trustme
 from nats.aio.client import Client
 from pydantic import SecretStr
 
@@ -50,3 +52,35 @@ async def test_a_bus_grows_to_three_copies_and_keeps_its_word_when_a_leader_dies
     # then what was acknowledged is there, the next in line is next, and the same again is stored once
     assert (first.sequence, second.sequence) == (1, 2)
     assert (await publisher.publish(BREACH, give_up_s=60)).duplicate
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.crt")
+    made = authority.issue_cert("127.0.0.1")
+    made.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
+    made.private_key_pem.write_to_path(tmp_path / "tls.key")
+    return tmp_path
+
+
+async def test_clients_and_nodes_speak_tls_where_its_files_are_in_their_place(certificates: Path) -> None:
+    with Cluster(certificates) as cluster:
+        settings = BusSettings(
+            nats_url=cluster.url,
+            nats_user="admin",
+            nats_password=SecretStr(PASSWORDS["admin"]),
+            nats_ca_file=certificates / "ca.crt",
+            nats_cert_file=certificates / "tls.crt",
+            nats_key_file=certificates / "tls.key",
+        )
+        async with connected(settings, "test") as client:
+            js = client.jetstream(timeout=10)
+            await declare_all(js, replicas=3)
+            publisher = Publisher(client, "/hypercare/test")
+            await publisher.start()
+            assert (await publisher.publish(BREACH, give_up_s=60)).sequence == 1
+        for node in cluster.nodes.values():
+            said = node.says("/varz")
+            assert isinstance(said, dict)
+            assert (said["tls_required"], said["cluster"]["tls_required"]) == (True, True)
