@@ -28,3 +28,9 @@ def test_every_file_it_links_to_is_there() -> None:
 def test_every_folder_it_names_is_there() -> None:
     named = {Path(found) for found in re.findall(r"deploy/[\w/.-]*\w", TEXT)}
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_it_counts_the_connections_that_services_open() -> None:
+    [(incidents, notifier)] = re.findall(r"Connections: (\d+) per `incidents` and (\d+) per `notifier`", TEXT)
+    assert int(incidents) == agreement.settings_of("incidents").model_fields["pool_size"].default
+    assert int(notifier) == agreement.settings_of("notifier").model_fields["pool_size"].default
