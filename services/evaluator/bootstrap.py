@@ -83,7 +83,7 @@ class Evaluator:
 @contextlib.asynccontextmanager
 async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
     """Everything one replica needs, running; drained when the block ends."""
-    clock, health, running = SystemClock(), Health(starting="waiting for the bus"), Running()
+    clock, health, running = SystemClock(), Health(starting="waiting for the bus", is_asked=False), Running()
     async with contextlib.AsyncExitStack() as stack:
         ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
         client = await stack.enter_async_context(connected(settings, SERVICE))

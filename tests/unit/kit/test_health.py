@@ -53,6 +53,14 @@ async def test_what_has_recovered_is_counted_no_more(health: Health, ops: httpx.
     assert "channel:mail" not in (await ops.get("/metrics")).text
 
 
+async def test_what_fails_where_nobody_asks_anything_stops_a_roll(health: Health, ops: httpx.AsyncClient) -> None:
+    health.is_asked = False
+    assert (await ops.get("/readyz")).status_code == 200
+    health.broken("partition 3", "its log cannot be read")
+    answer = await ops.get("/readyz")
+    assert (answer.status_code, answer.json()["problems"]) == (503, {"partition 3": "its log cannot be read"})
+
+
 async def test_a_replica_that_cannot_answer_is_out_of_service(health: Health, ops: httpx.AsyncClient) -> None:
     health.ready_checks["database"] = says("connection refused")
     answer = await ops.get("/readyz")
