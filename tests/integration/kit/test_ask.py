@@ -32,15 +32,14 @@ async def test_a_ready_service_is_healthy() -> None:
 
 async def test_a_service_that_is_not_ready_is_unhealthy_and_says_why() -> None:
     # Given
-    health = Health()
-    health.broken("handler", "the ledger is away")
+    health = Health(starting="waiting for the database")
     async with serving_ops(health, "127.0.0.1", 0) as port:
         # When
         code, said = await _ask(port)
     # Then
     assert code == 1
     assert "503" in said
-    assert "the ledger is away" in said
+    assert "waiting for the database" in said
 
 
 async def test_silence_is_unhealthy() -> None:
