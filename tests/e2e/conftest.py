@@ -2,15 +2,12 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.engine import missing
 from tests.e2e.stack import Stack, running_stack
 from tests.faults.outside import say
-
-KEPT: Path = Path("/tmp/hc-e2e-last.log")  # noqa: S108  # for whoever looks why a story failed
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -41,7 +38,7 @@ class Yard:
     def leave(self) -> None:
         """Remove it with all that is its."""
         if self._running:
-            KEPT.write_text(self._running.logs(), encoding="utf-8")
+            self._running.keep_logs()
         self._running = None
         self._stack.close()
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import secrets
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,7 @@ from tests.faults.outside import Outside, until
 ROOT: Final = Path(__file__).parents[2]
 STARTS_WITHIN_S: Final = 300
 SERVICES: Final = ("prober", "evaluator", "incidents", "notifier", "console")
+KEPT: Final = Path(tempfile.gettempdir()) / "hc-e2e-last.log"
 LASTING: Final = (*SERVICES, "gateway", "nats", "postgres", "erp", "sinks")
 """What has to run all the time; the others do their work once."""
 _PORTS: Final = {
@@ -180,11 +182,10 @@ class Stack(Outside):
         lasting = [one for one in listed if one["Service"] in LASTING]
         return [f"{one['Service']} is {one['Status']}" for one in lasting if one["Health"] not in {"", "healthy"}]
 
-    def logs(self) -> str:
-        """What everybody said, for whoever reads a failed test."""
+    def keep_logs(self) -> None:
+        """Write down what everybody said, for whoever reads a failed test."""
         with contextlib.suppress(EngineError):
-            return self.compose("logs", "--no-color", "--timestamps", "--tail", "2000")
-        return ""
+            KEPT.write_text(self.compose("logs", "--no-color", "--timestamps", "--tail", "2000"), encoding="utf-8")
 
     async def apply(self, file: Path) -> None:
         """Apply a configuration with the example's variables."""
@@ -224,6 +225,9 @@ def running_stack(*more: Path, profiles: tuple[str, ...] = ("example",)) -> Iter
     try:
         stack.up()
         yield stack
+    except BaseException:
+        stack.keep_logs()
+        raise
     finally:
         stack.down()
 

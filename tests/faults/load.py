@@ -57,7 +57,11 @@ class Load:
             breaches = sum(one["open_breaches"] for one in await open_incidents(house))
             return True if breaches == self.services * self.checks else None
 
-        await until(look, "every breach has its incident")
+        try:
+            await until(look, "every breach has its incident")
+        except AssertionError as error:
+            found = {one["name"]: one["open_breaches"] for one in await open_incidents(house)}
+            raise AssertionError(f"{error}: {found}") from error
 
     async def is_whole(self, story: Story) -> None:
         """What was said is what a fresh engine says of the log; one incident a service; pages by the ledger."""
