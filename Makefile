@@ -8,6 +8,10 @@ WORKERS ?= auto
 FAST := tests/unit tests/contract
 SLOW := tests/deploy tests/integration tests/component
 TESTS ?= $(FAST) $(SLOW)
+# `make e2e`: what runs on containers of the official images, and what on the whole of docker-compose.yml.
+ON_CONTAINERS := $(addprefix tests/integration/,kit prober evaluator incidents notifier)
+STORIES := tests/e2e
+MARKS ?=
 
 .PHONY: help
 help:  ## show this list
@@ -99,12 +103,14 @@ offline:  ## where no image registry can be reached: stand-in base images and th
 	deploy/docker/offline/prepare
 
 .PHONY: e2e
-e2e: TESTS = tests/e2e
 e2e: setup  ## the whole system in containers, killed, cut off and filled up: from nothing, on a Docker engine
 	@docker version >/dev/null 2>&1 || { echo "make e2e: no Docker engine answers; start one, or set DOCKER_HOST"; exit 1; }
 	deploy/docker/offline/prepare
 	$(MAKE) images
-	$(RUN)pytest -q -s $(TESTS)
+ifneq ($(origin TESTS),command line)
+	HYPERCARE_TEST_RUNTIME=containers $(RUN)pytest -n $(WORKERS) -q $(ON_CONTAINERS)
+endif
+	$(RUN)pytest -q -s $(if $(filter command line,$(origin TESTS)),$(TESTS),$(STORIES)) $(if $(MARKS),-m "$(MARKS)")
 
 .PHONY: clean
 clean:  ## remove .venv and the data folder of `make run`

@@ -2,6 +2,8 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -14,6 +16,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Without an engine these tests fail, all at once: whoever asks for them wants to know that they did not run."""
     if "e2e" in item.keywords and (why := missing()):
         pytest.exit(f"tests/e2e needs a Docker engine with Compose v2: {why}", returncode=1)
+
+
+ORDER: Final = ("test_full", "test_scale", "test_story", "", "test_verdicts")
+"""What needs a stack of its own comes first, and last what judges all that was done to the shared one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """See ORDER; other folders' tests stay where they are."""
+    here = [item for item in items if item.path.parent == Path(__file__).parent]
+    rank = {name: number for number, name in enumerate(ORDER)}
+    here.sort(key=lambda item: rank.get(item.path.stem, rank[""]))
+    items[:] = [item for item in items if item not in here] + here
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

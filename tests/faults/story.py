@@ -77,11 +77,11 @@ class Story:
         return (await self.house.received())[self.arrived_before :]
 
     async def paged(self, channel: str = "email") -> dict[str, Any]:
-        """Wait for the first message with a link of this incident that reached somebody."""
+        """Wait for the first message with a link of this incident (of any, before `opened`) that reached somebody."""
 
         async def look() -> dict[str, Any] | None:
             for one in await self.arrivals():
-                if one["channel"] == channel and one["delivered"] and one["ack_url"]:
+                if one["channel"] == channel and one["delivered"] and one["ack_url"] and self.name in one["text"]:
                     return one
             return None
 
