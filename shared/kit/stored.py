@@ -13,6 +13,9 @@ from nats.errors import Error as NatsError
 from shared.contracts.streams import Stream
 from shared.kit.errors import Transient
 
+SEQUENCE: Final = "Nats-Sequence"
+BATCH_BYTES: Final = 1024 * 1024
+"""A batch ends at this size: what waits to be read lies in our memory, and in the server's."""
 _ENDS: Final = {"204", "404"}
 """End of a batch; nothing there."""
 
@@ -28,12 +31,14 @@ async def read_after(
 ) -> list[Msg]:
     """At most `count` messages of a stream after a sequence (or, at sequence 0, since an instant), in order.
 
-    What a message is about is in its headers: see `sequence_of`, `behind`, `subject_of`. Raises Transient.
+    It is one server's copy that answers; one that lags behind has fewer, or none. What a message is about is in its
+    headers: see `sequence_of`, `behind`, `subject_of`. Raises Transient.
     """
     start: dict[str, Any] = {"seq": sequence + 1}
     if since is not None and sequence == 0:
         start = {"start_time": since.isoformat()}
-    return await ask(client, stream.name, {**start, "next_by_subj": subjects or stream.subjects[0], "batch": count})
+    what = {**start, "next_by_subj": subjects or stream.subjects[0], "batch": count, "max_bytes": BATCH_BYTES}
+    return await ask(client, stream.name, what)
 
 
 async def read_last(client: Client, stream: str, subjects: str, *, timeout: float = 1.0) -> list[Msg]:
@@ -42,31 +47,43 @@ async def read_last(client: Client, stream: str, subjects: str, *, timeout: floa
 
 
 async def ask(client: Client, stream: str, what: dict[str, Any], *, timeout: float = 2.0) -> list[Msg]:
-    """Put one request to whichever server has the stream, and take its answers. Raises Transient."""
+    """Put one request to whichever server has the stream, and take its answers. Raises Transient.
+
+    The timeout, in seconds, is for silence between two of them: a long batch on a slow line takes its time.
+    """
     found: list[Msg] = []
-    end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def take(msg: Msg) -> None:
-        status = None if msg.data else header(msg, "Status")
-        if not status:
-            found.append(msg)
-        elif not end.done():
-            end.set_result(status)
-
+    answers: asyncio.Queue[Msg] = asyncio.Queue()
     try:
-        subscription = await client.subscribe(inbox := client.new_inbox(), cb=take)
+        subscription = await client.subscribe(inbox := client.new_inbox(), cb=answers.put)
         try:
             await client.publish(f"$JS.API.DIRECT.GET.{stream}", json.dumps(what).encode(), reply=inbox)
-            async with asyncio.timeout(timeout):
-                status = await end
+            while (status := _status(msg := await _next(answers, timeout))) is None:
+                found.append(msg)
         finally:
             with contextlib.suppress(NatsError):
                 await subscription.unsubscribe()
     except (NatsError, OSError, TimeoutError) as error:
         raise Transient(f"cannot read {stream}: {error!r}") from error
     if status not in _ENDS:
-        raise Transient(f"cannot read {stream}: {status}")
+        raise Transient(f"cannot read {stream}: {status} {header(msg, 'Description')}")
     return found
+
+
+async def _next(answers: asyncio.Queue[Msg], timeout: float) -> Msg:
+    # A timer only where we have to wait: most of a batch is there already.
+    if not answers.empty():
+        return answers.get_nowait()
+    async with asyncio.timeout(timeout):
+        return await answers.get()
+
+
+def _status(msg: Msg) -> str | None:
+    """What the server says of the batch; None for a stored message.
+
+    A stored one may have any headers, `Status` among them, and no body. But the server puts its own behind them, and
+    of two the last one counts: whoever published it can neither hide the sequence nor say another.
+    """
+    return None if header(msg, SEQUENCE) else header(msg, "Status") or "an answer of another kind"
 
 
 def header(msg: Msg, name: str) -> str:
@@ -76,7 +93,7 @@ def header(msg: Msg, name: str) -> str:
 
 def sequence_of(msg: Msg) -> int:
     """Where a stored message is in its stream; 0 for one that does not say."""
-    return int(header(msg, "Nats-Sequence") or 0)
+    return int(header(msg, SEQUENCE) or 0)
 
 
 def subject_of(msg: Msg) -> str:

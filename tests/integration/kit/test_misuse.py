@@ -20,9 +20,10 @@ from cli.runtime.nats import bus_logins
 from services.evaluator.adapters.jetstream_log import JetStreamLog
 from shared.contracts import BreachOpened, ConfigApplied, PageRequested, Tick
 from shared.contracts.permissions import BUS_USERS
-from shared.contracts.streams import BUCKETS, CONSUMERS, STREAMS
+from shared.contracts.streams import BUCKETS, CONSUMERS, MEMBERS, STREAMS
 from shared.kit.bus import Publisher, connected, declare_all
 from shared.kit.settings import BusSettings
+from shared.kit.stored import read_last, subject_of
 from shared.values import Partition
 from tests.contract.messages.examples import EXAMPLES
 from tests.fakes.embedded import NatsServer
@@ -65,6 +66,10 @@ FOREIGN = {
     "$JS.API.STREAM.MSG.DELETE.PAGES": "admin",
     "$JS.API.CONSUMER.DELETE.PAGES.notifier-pages": "admin",
     "$JS.API.CONSUMER.CREATE.PAGES.evil": "admin",
+    "$JS.API.CONSUMER.CREATE.SAMPLES.evil": "admin",
+    "$JS.API.CONSUMER.CREATE.SAMPLES": "admin",
+    "$JS.API.CONSUMER.DURABLE.CREATE.SAMPLES.evil": "admin",
+    "$JS.API.CONSUMER.MSG.NEXT.SAMPLES.evil": "admin",
     "$JS.ACK.PAGES.notifier-pages.1.1.1.1.0": "notifier",
     "$JS.API.CONSUMER.MSG.NEXT.PAGES.notifier-pages": "notifier",
     "$JS.API.DIRECT.GET.OBJ_revisions_notifier": "admin",
@@ -219,6 +224,38 @@ async def test_a_control_record_on_a_probers_subject_is_none(bus: Bus) -> None:
         f"{MARKER.ce_type} on hc.samples.v1.9.main",
         TICK.ce_type,
     ]
+
+
+async def test_a_record_that_speaks_like_the_bus_is_a_record(bus: Bus) -> None:
+    """It hides neither what comes after it nor itself, and is no control record."""
+    # given a prober's record without a body, whose headers say that there is nothing more, in the owner's name
+    words = {
+        "Status": "404",
+        "Nats-Sequence": "1",
+        "Nats-Last-Sequence": "1",
+        "Nats-Num-Pending": "0",
+        "Nats-Subject": "hc.samples.v1.6.control.owner",
+        "ce-type": TICK.ce_type,
+    }
+    async with bus.login("prober") as prober:
+        for headers in (words, {**words, "Status": "204"}, {"ce-type": "last"}):
+            await say(prober, "hc.samples.v1.6.main", b"", headers)
+    async with bus.login("evaluator") as evaluator:
+        # when the partition's owner reads its log
+        log = JetStreamLog(evaluator, evaluator.jetstream(), Partition(6))
+        async with contextlib.aclosing(log.read(await log.where(None))) as found:
+            records = [await anext(found) for _ in range(3)]
+    # then it reads them all, as what they are
+    kind = f"{TICK.ce_type} on hc.samples.v1.6.main"
+    assert [record and record.kind for record in records] == [kind, kind, "last"]
+
+
+async def test_a_heartbeat_that_speaks_like_the_bus_hides_no_other(bus: Bus) -> None:
+    async with bus.login("prober") as prober:
+        for name, headers in (("a", {"Status": "404"}), ("b", {})):
+            await say(prober, f"$KV.members.prober.{name}", b"", headers)
+        found = await read_last(prober, MEMBERS.stream, "$KV.members.prober.*")
+    assert {"$KV.members.prober.a", "$KV.members.prober.b"} <= {subject_of(msg) for msg in found}
 
 
 @pytest.mark.parametrize("user", BOUND)
