@@ -23,8 +23,8 @@ from shared.values import Partition
 
 QUIET_S: Final = 1.0
 """Without a ring for so long we look all the same, and say that there is nothing."""
-LAG_S: Final = 0.02
-"""How long a server of a cluster may be behind the one that rang."""
+AGAIN_S: Final = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256)
+"""Pauses before we look again for what is known to be stored: the copy that answered may lag behind."""
 PROVE_EVERY_S: Final = 5.0
 """How often we make sure that it is still the same stream."""
 CONTROL: Final = frozenset({Tick.ce_type, ConfigApplied.ce_type})
@@ -56,34 +56,42 @@ class JetStreamLog:
     async def _is_there(self, position: Position, first: int) -> bool:
         if position.sequence < first:
             return True  # aged out: the records after it are still in order
-        try:
-            found: Any = await self._js.get_msg(SAMPLES.name, position.sequence, direct=True)
-        except NotFoundError:
-            return False
-        stamp = (found.headers or {}).get("Nats-Time-Stamp", "")
-        return bool(found.subject) and _same_instant(stamp, position.record_ns)
+        for pause in (*AGAIN_S, 0):
+            try:
+                found: Any = await self._js.get_msg(SAMPLES.name, position.sequence, direct=True)
+            except NotFoundError:
+                await asyncio.sleep(pause)  # the copy that answered may lag behind the one that it was read from
+            else:
+                stamp = header(found, "Nats-Time-Stamp")
+                return bool(found.subject) and _same_instant(stamp, position.record_ns)
+        return False
 
     async def read(self, after: Position) -> AsyncGenerator[RawRecord | None, None]:
         """Yield records in order. Raises Transient on any anomaly: the caller reads on from where it was."""
         sequence = max(0, after.sequence)
         since = from_ns(after.record_ns) if after.sequence < 0 else None
         proof_due = _now() + PROVE_EVERY_S
+        pauses = iter(AGAIN_S)
         async with self._doorbell() as bell:
-            batch = await self._read_after(sequence, since)
-            if not batch:
-                yield None  # nothing there yet: say so now rather than after a quiet second
             while True:
+                batch = await self._read_after(sequence, since)
                 for msg in batch:
                     record = _record(msg, sequence)
                     sequence = record.sequence
                     yield record
-                if not behind(batch) and not await bell.has_rung_since(sequence):
+                if batch:
+                    pauses = iter(AGAIN_S)
+                    bell.newest = max(bell.newest, sequence + min(1, behind(batch)))
+                elif bell.newest > sequence and (pause := next(pauses, None)) is not None:
+                    await asyncio.sleep(pause)
+                    continue
+                else:
+                    pauses, bell.newest = iter(AGAIN_S), 0
                     yield None
                 if _now() >= proof_due:
                     await self._prove(after.log)
                     proof_due = _now() + PROVE_EVERY_S
-                bell.rung.clear()
-                batch = await self._read_after(sequence, since)
+                await bell.more_than(sequence)
 
     async def _read_after(self, sequence: int, since: datetime | None) -> list[Msg]:
         return await read_after(self._client, SAMPLES, sequence, since=since, subjects=self._subjects)
@@ -119,31 +127,31 @@ class _Bell:
     """Whatever is stored rings. What was stored is then read, so that a ring may be lost, or come too early."""
 
     def __init__(self) -> None:
-        self.rung = asyncio.Event()
+        self.newest = 0
+        """A sequence that the log is known to have come to."""
+        self._rung = asyncio.Event()
         self._heard = 0
-        """The newest sequence that rang."""
-        self._looked_for = 0
         self._is_another_stream = False
 
     async def ring(self, msg: Msg) -> None:
         """Take one message that was said live."""
         self._is_another_stream |= sequence_of(msg) < self._heard
         self._heard = sequence_of(msg)
-        self.rung.set()
+        self.newest = max(self.newest, self._heard)
+        self._rung.set()
 
-    async def has_rung_since(self, sequence: int) -> bool:
-        """Wait a second for something new, and only a moment, once, when we were answered by a server that lags.
+    async def more_than(self, sequence: int) -> None:
+        """Wait until there is something newer, for a second at most.
 
         Raises Transient when sequences went backwards: the stream was made anew.
         """
-        lags = self._heard > max(sequence, self._looked_for)
-        self._looked_for = self._heard
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAG_S if lags else QUIET_S):
-                await self.rung.wait()
+            async with asyncio.timeout(QUIET_S):
+                while self.newest <= sequence and not self._is_another_stream:
+                    self._rung.clear()
+                    await self._rung.wait()
         if self._is_another_stream:
             raise Transient("the log was made anew")
-        return lags or self.rung.is_set()
 
 
 def _now() -> float:
