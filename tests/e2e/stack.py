@@ -176,11 +176,9 @@ class Stack(Outside):
 
                 await until(look, f"{container} is healthy")
 
-    async def ill(self) -> list[str]:
-        """Which containers do not run or are not healthy just now, in words."""
-        listed = [json.loads(line) for line in (await self.composed("ps", "--all", "--format", "json")).splitlines()]
-        lasting = [one for one in listed if one["Service"] in LASTING]
-        return [f"{one['Service']} is {one['Status']}" for one in lasting if one["Health"] not in {"", "healthy"}]
+    async def said_by(self, service: str) -> str:
+        """All that a service has said."""
+        return await self.composed("logs", "--no-color", "--no-log-prefix", service)
 
     def keep_logs(self) -> None:
         """Write down what everybody said, for whoever reads a failed test."""
