@@ -126,10 +126,12 @@ class Watch:
         gaps: dict[str, float] = {}
         if service == "prober":
             for partition, batches in self.batches.items():
-                before = [(at, who) for at, who in batches if at <= killed_at]
-                after = [(at, who) for at, who in batches if at > killed_at + 0.1]
-                if before and after and before[-1][1].startswith(f"{name}-"):
-                    gaps[f"partition {partition}"] = after[0][0] - before[-1][0]
+                before = [who for at, who in batches if at <= killed_at]
+                if before and before[-1].startswith(f"{name}-"):
+                    last = max(at for at, who in batches if who == before[-1])
+                    after = [at for at, _ in batches if at > last]
+                    if after:
+                        gaps[f"partition {partition}"] = after[0] - last
         if service == "evaluator":
             for source, heard in self.states.items():
                 around = [at for at in heard if killed_at - 3 < at < killed_at + 20]
