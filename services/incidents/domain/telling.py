@@ -86,7 +86,7 @@ def standing(change: Change) -> str:
 
 
 def context_lines(change: Change) -> tuple[str, ...]:
-    """What stands below every title."""
+    """What stands below every title; the incident's name is said by each channel in its own place."""
     it = change.incident
     since = f"since {in_words(it.opened_at, change.plan.timezone)}"
     if it.location is not None:
@@ -95,7 +95,7 @@ def context_lines(change: Change) -> tuple[str, ...]:
     else:
         breaches = [f"{breach.text}: {breach.stated.summary}" for breach in it.open_breaches if breach.stated]
         about = [f"Service {it.service}, {since}", *breaches]
-    return (f"Incident {it.name}", *about)
+    return tuple(about)
 
 
 def in_words(at: datetime, timezone: str) -> str:

@@ -64,7 +64,7 @@ def headline(message: Outgoing) -> str:
 
 def plain_text(message: Outgoing) -> str:
     """Return the text of a mail, and of whatever has room."""
-    parts = [headline(message), *message.lines, f"Incident: {message.incident_name} ({message.service})"]
+    parts = [headline(message), *message.lines, f"Incident: {message.incident_name}"]
     if message.runbook:
         parts.append(f"Runbook: {message.runbook}")
     text = "\n".join(parts)

@@ -74,7 +74,7 @@ def chat_text(message: Outgoing) -> str:
     """Return mrkdwn: a bold headline, a mention where a member is meant, the lines, and the link."""
     mention = f"<@{message.address}> " if _MEMBER.fullmatch(message.address) else ""
     parts = [f"{mention}*{escape(headline(message))}*", *(escape(line) for line in message.lines)]
-    foot = f"Incident {escape(message.incident_name)} ({escape(message.service)})"
+    foot = f"Incident {escape(message.incident_name)}"
     parts.append(f"{foot} · <{escape(message.runbook)}|runbook>" if message.runbook else foot)
     if message.ack_url:
         parts.append(f"<{escape(message.ack_url)}|Acknowledge>")

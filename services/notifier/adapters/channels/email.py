@@ -190,7 +190,7 @@ def _one_line(value: str) -> str:
 
 def _html(message: Outgoing) -> str:
     lines = "".join(f"<p style='margin:0 0 8px'>{escape(line)}</p>" for line in message.lines)
-    foot = f"Incident {escape(message.incident_name)} ({escape(message.service)})"
+    foot = f"Incident {escape(message.incident_name)}"
     if message.runbook:
         foot += f" · <a href='{escape(message.runbook)}'>runbook</a>"
     button = ""
