@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import uvloop
 
@@ -47,6 +48,7 @@ def run_service(service: str, settings_class: type[S], bootstrap: Bootstrap[S]) 
 async def _run(service: str, settings: S, bootstrap: Bootstrap[S]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(tell_unseen)
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
     async with _until_stopped(stop, bootstrap(settings)) as running:
@@ -58,6 +60,18 @@ async def _run(service: str, settings: S, bootstrap: Bootstrap[S]) -> None:
         for hook in running.on_stop:
             hook()
     log.info("service_stopped")
+
+
+def tell_unseen(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What the loop does with an error that nobody asked for: say it, unless whoever lost patience has said enough.
+
+    A connection that took too long leaves its look-up of a name behind, which fails later: a container that is down has
+    no name.
+    """
+    if isinstance(context.get("exception"), socket.gaierror):
+        log.debug("lookup_abandoned", error=repr(context["exception"]))
+    else:
+        loop.default_exception_handler(context)
 
 
 @contextlib.asynccontextmanager
