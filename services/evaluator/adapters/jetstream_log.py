@@ -25,6 +25,8 @@ QUIET_S: Final = 1.0
 """Without a ring for so long we look all the same, and say that there is nothing."""
 AGAIN_S: Final = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256)
 """Pauses before we look again for what is known to be stored: the copy that answered may lag behind."""
+TURN: Final = 50
+"""Records after which others have their turn: a long replay must not keep us from saying that we are alive."""
 PROVE_EVERY_S: Final = 5.0
 """How often we make sure that it is still the same stream."""
 CONTROL: Final = frozenset({Tick.ce_type, ConfigApplied.ce_type})
@@ -75,10 +77,12 @@ class JetStreamLog:
         async with self._doorbell() as bell:
             while True:
                 batch = await self._read_after(sequence, since)
-                for msg in batch:
+                for number, msg in enumerate(batch, 1):
                     record = _record(msg, sequence)
                     sequence = record.sequence
                     yield record
+                    if number % TURN == 0:
+                        await asyncio.sleep(0)
                 if batch:
                     pauses = iter(AGAIN_S)
                     bell.newest = max(bell.newest, sequence + min(1, behind(batch)))

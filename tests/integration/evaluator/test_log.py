@@ -1,6 +1,8 @@
 """A partition's log on a real bus: whole, in order, and never waited for in vain."""
 
+import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -84,3 +86,23 @@ async def test_a_reader_at_the_end_says_so_and_takes_what_comes(idle_stage: Stag
                 pass
             assert (record.data, record.behind) == (body, 0)
         assert await anext(records) is None
+
+
+async def test_a_long_replay_lets_others_have_their_turn(idle_stage: Stage, log: JetStreamLog) -> None:
+    await store(idle_stage, *[b"x"] * 300)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    seen: Counter[int] = Counter()
+    async with contextlib.aclosing(log.read(await log.where(None))) as records:
+        while seen.total() < 300:
+            await anext(records)
+            seen[turns] += 1
+    task.cancel()
+    assert max(seen.values()) <= 50
