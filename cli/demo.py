@@ -24,7 +24,7 @@ def demo(
         str | None, typer.Option(help="SIGKILL this service mid-story: prober, evaluator, incidents or notifier.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="A data folder to keep; without one, a passing one.")] = None,
-    scale: Annotated[str | None, typer.Option(help="Replicas: evaluator=2,prober=2")] = None,
+    scale: Annotated[str | None, typer.Option(help="Replicas, 16 of each at most: evaluator=2,prober=2")] = None,
 ) -> None:
     """Start everything with the example on short clocks, break it, and follow the page.
 

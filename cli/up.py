@@ -18,7 +18,7 @@ def up(
         typer.Option("--file", "-f", help="The configuration; without one, the last applied, at first hypercare.yaml."),
     ] = None,
     data: Data = DEFAULT_DATA,
-    scale: Annotated[str | None, typer.Option(help="Replicas: evaluator=2,prober=2")] = None,
+    scale: Annotated[str | None, typer.Option(help="Replicas, 16 of each at most: evaluator=2,prober=2")] = None,
     port: Annotated[str | None, typer.Option(help="Ports that must be these: console=9000,notifier=9001")] = None,
     example: Annotated[bool, typer.Option("--example", help="With the example ERP and the sinks.")] = False,
 ) -> None:
@@ -30,13 +30,13 @@ def request_of(file: Path | None, data: Path, scale: str | None, port: str | Non
     """Check what was asked for; leaves with exit code 2 and words when it cannot be."""
     from cli.configuration import DEFAULT_FILE
     from cli.runtime.example import CONFIGURATION
-    from cli.runtime.installation import SERVICES, USUAL_PORTS, parse_numbers
+    from cli.runtime.installation import HIGHEST_PORT, MOST_REPLICAS, SERVICES, USUAL_PORTS, parse_numbers
     from cli.runtime.site import Request, has_configuration
     from shared.kit.errors import Unusable
 
     try:
-        replicas = parse_numbers(scale, "--scale", allowed=SERVICES)
-        ports = parse_numbers(port, "--port", allowed=(*USUAL_PORTS, "nats"))
+        replicas = parse_numbers(scale, "--scale", allowed=SERVICES, most=MOST_REPLICAS)
+        ports = parse_numbers(port, "--port", allowed=(*USUAL_PORTS, "nats"), most=HIGHEST_PORT)
     except Unusable as error:
         fail(str(error), EXIT_BAD_INPUT)
     if file is not None and not file.is_file():

@@ -14,6 +14,7 @@ from cli.runtime.secrets import Secrets
 from cli.runtime.servers import nats_spec, postgres_spec, service_spec
 from cli.runtime.supervisor import ProcessSpec
 from cli.system import SCHEMAS
+from shared.config.errors import shortened
 from shared.contracts.permissions import BUS_USERS
 from shared.kit.errors import Unusable
 from shared.kit.settings import environment
@@ -23,6 +24,9 @@ ROOT: Final = Path(__file__).parent.parent.parent
 SERVICES: Final = ("notifier", "incidents", "evaluator", "prober", "console")
 """All are started together, in this order."""
 USUAL_PORTS: Final = {"notifier": 8800, "console": 8801, "prober": 8802, "incidents": 8803}
+MOST_REPLICAS: Final = 16
+"""Of one service on one machine: more share its cores and help nobody, and a slip of a thousand would bring it down."""
+HIGHEST_PORT: Final = 65535
 CHECK_TOKENS: Final = ("incidents", "notifier", "console")
 SHARED_WITH_CHILDREN: Final = (
     "PATH", "PYTHONPATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "HYPERCARE_LOG_LEVEL",
@@ -124,17 +128,20 @@ def _service_env(home: Installation, service: str, instance: str, secrets: Colle
     return env
 
 
-def parse_numbers(text: str | None, option: str, *, allowed: tuple[str, ...] | None = None) -> dict[str, int]:
-    """Read `evaluator=2,prober=2`. Raises Unusable naming the option and the part that is wrong."""
+def parse_numbers(text: str | None, option: str, *, allowed: tuple[str, ...], most: int) -> dict[str, int]:
+    """Read `evaluator=2,prober=2`, each from 1 to `most`. Raises Unusable naming the option and what is wrong."""
     found: dict[str, int] = {}
     for part in (text or "").split(","):
         if not part.strip():
             continue
         name, _, number = (word.strip() for word in part.partition("="))
-        if not number.isdecimal() or int(number) < 1:
-            raise Unusable(f"{option}: {part!r} must be NAME=NUMBER, like evaluator=2")
-        if allowed is not None and name not in allowed:
+        if not name or not number:
+            raise Unusable(f"{option}: {part!r} must be NAME=NUMBER, like {allowed[0]}={most}")
+        if name not in allowed:
             raise Unusable(f"{option}: there is no {name!r}; what can be named is {', '.join(allowed)}")
+        # As text first: Python refuses to read numbers of thousands of digits.
+        if not number.isdecimal() or len(number) > len(str(most)) or not 1 <= int(number) <= most:
+            raise Unusable(f"{option}: {name} must be a whole number from 1 to {most} (got {shortened(number)})")
         found[name] = int(number)
     return found
 

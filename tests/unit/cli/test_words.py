@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.__main__ import app
 from cli.configuration import load_or_leave
 from cli.runtime.installation import parse_numbers
 from cli.runtime.welcome import Command, Screen, welcome
@@ -46,19 +48,40 @@ def test_an_instant_is_shown_to_the_second() -> None:
 
 
 def test_numbers_by_name_are_read() -> None:
-    assert parse_numbers("evaluator=2, prober=3", "--scale") == {"evaluator": 2, "prober": 3}
-    assert parse_numbers(None, "--scale") == {}
+    services = ("evaluator", "prober")
+    assert parse_numbers("evaluator=2, prober=16", "--scale", allowed=services, most=16) == {
+        "evaluator": 2,
+        "prober": 16,
+    }
+    assert parse_numbers(None, "--scale", allowed=services, most=16) == {}
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("evaluator", "--scale: 'evaluator' must be NAME=NUMBER"),
-        ("evaluator=0", "must be NAME=NUMBER"),
+        ("=2", "--scale: '=2' must be NAME=NUMBER"),
+        ("evaluator=none", "--scale: evaluator must be a whole number from 1 to 16 (got none)"),
+        ("evaluator=0", "--scale: evaluator must be a whole number from 1 to 16 (got 0)"),
+        ("evaluator=-1", "--scale: evaluator must be a whole number from 1 to 16 (got -1)"),
+        ("evaluator=17", "--scale: evaluator must be a whole number from 1 to 16 (got 17)"),
+        ("evaluator=1000", "--scale: evaluator must be a whole number from 1 to 16 (got 1000)"),
+        (f"evaluator={'9' * 5000}", "--scale: evaluator must be a whole number from 1 to 16 (got 9999"),
         ("teapot=1", "there is no 'teapot'; what can be named is evaluator"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused_by_name(text: str, words: str) -> None:
     with pytest.raises(Unusable) as caught:
-        parse_numbers(text, "--scale", allowed=("evaluator",))
+        parse_numbers(text, "--scale", allowed=("evaluator",), most=16)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("command", [("up", "--example"), ("demo", "--once")], ids=" ".join)
+@pytest.mark.parametrize("scale", ["evaluator=1000", "evaluator=0", "teapot=1"])
+def test_a_wrong_scale_ends_with_code_2_before_anything_starts(
+    command: tuple[str, ...], scale: str, tmp_path: Path
+) -> None:
+    said = CliRunner().invoke(app, [*command, "--scale", scale, "--data", str(tmp_path / "data")])
+    assert said.exit_code == 2
+    assert "hypercare: --scale: " in said.stderr
+    assert not (tmp_path / "data").exists()
