@@ -259,12 +259,23 @@ async def _declare_stream(js: JetStreamContext, stream: Stream, replicas: int) -
 
 
 async def _declare_bucket(js: JetStreamContext, bucket: Bucket, replicas: int) -> str | None:
-    with contextlib.suppress(NotFoundError):
+    try:
         known = (await js.stream_info(bucket.stream)).config
-        if (known.num_replicas or 1) >= replicas:
-            return None
-        await js.update_stream(known, num_replicas=replicas)
-        return f"bucket {bucket.name} brought up to date (num_replicas)"
+        said = "brought up to date"
+    except NotFoundError:
+        known = await _make_bucket(js, bucket, replicas)
+        said = "created"
+    # One message with `Nats-Rollup: all` on a key of one's own would empty a whole bucket. Only objects are made by it.
+    may_roll_up = bucket.is_objects
+    copies = max(replicas, known.num_replicas or 1)
+    if (known.num_replicas or 1) < copies or bool(known.allow_rollup_hdrs) != may_roll_up:
+        await js.update_stream(known, num_replicas=copies, allow_rollup_hdrs=may_roll_up)
+    elif said != "created":
+        return None
+    return f"bucket {bucket.name} {said}"
+
+
+async def _make_bucket(js: JetStreamContext, bucket: Bucket, replicas: int) -> api.StreamConfig:
     if bucket.is_objects:
         await js.create_object_store(bucket.name, api.ObjectStoreConfig(description=bucket.purpose, replicas=replicas))
     else:
@@ -273,7 +284,7 @@ async def _declare_bucket(js: JetStreamContext, bucket: Bucket, replicas: int) -
                 bucket=bucket.name, description=bucket.purpose, history=bucket.history, replicas=replicas, direct=True
             )
         )
-    return f"bucket {bucket.name} created"
+    return (await js.stream_info(bucket.stream)).config
 
 
 async def _declare_consumer(js: JetStreamContext, consumer: Consumer) -> str | None:

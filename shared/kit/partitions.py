@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from nats.aio.client import Client
@@ -21,7 +22,7 @@ from shared.contracts.streams import MEMBERS
 from shared.kit.bus import Publisher
 from shared.kit.errors import Transient
 from shared.kit.logging import get_logger
-from shared.kit.stored import read_last
+from shared.kit.stored import read_last, subject_of
 from shared.values import Partition
 
 log = get_logger()
@@ -51,18 +52,24 @@ _BEAT: Final = TypeAdapter(Beat)
 async def read_members(client: Client, service: str = "*", *, timeout: float = 1.0) -> list[Beat]:
     """The last heartbeat of every member that ever was, in one round trip. Raises Transient."""
     found = await read_last(client, MEMBERS.stream, f"$KV.{MEMBERS.name}.{service}.*", timeout=timeout)
-    return [beat for beat in (_beat(msg.data) for msg in found) if beat is not None]
+    return [beat for beat in (_beat(subject_of(msg), msg.data) for msg in found) if beat is not None]
 
 
-def _beat(data: bytes) -> Beat | None:
+def _beat(subject: str, data: bytes) -> Beat | None:
     """Read a heartbeat; None for the mark of a deleted member, and for what is none: it must not hide the others."""
     if not data:
         return None
     try:
         return _BEAT.validate_json(data)
     except ValidationError as error:
-        log.warning("member_unreadable", error=str(error.errors()[0]["msg"]))
+        _say_unreadable(subject, str(error.errors()[0]["msg"]))
         return None
+
+
+@lru_cache(maxsize=256)
+def _say_unreadable(subject: str, why: str) -> None:
+    """Once, not twice a second: nobody takes such an entry back."""
+    log.warning("member_unreadable", entry=subject, error=why)
 
 
 class Membership:

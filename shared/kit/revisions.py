@@ -15,6 +15,7 @@ from typing import Any, Final
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import KeyNotFoundError, NoKeysError, ObjectNotFoundError
+from pydantic import TypeAdapter, ValidationError
 
 from shared.contracts.streams import CONFIG, REVISIONS
 from shared.kit.errors import Refused, Transient
@@ -64,6 +65,17 @@ class Answer:
     digest: str = ""
     """Of its slice of that revision: what it goes back to when it is started anew."""
 
+    @classmethod
+    def from_json(cls, data: bytes) -> "Answer | None":
+        """As read: unknown fields are ignored; None for what is no answer, which must not hide the others."""
+        try:
+            return _ANSWER.validate_json(data)
+        except ValidationError:
+            return None
+
+
+_ANSWER: Final = TypeAdapter(Answer)
+
 
 async def read_pointer(js: JetStreamContext) -> Pointer | None:
     """The current pointer, or None before the first apply. Raises Transient."""
@@ -103,7 +115,9 @@ async def move_pointer(js: JetStreamContext, digests: dict[str, str], *, at: str
         entry = await bucket.get(POINTER)
         last, revision = entry.revision or 0, Pointer.from_json(entry.value or b"{}").revision
     except KeyNotFoundError:
-        last, revision = 0, 0
+        # A pointer that was lost had a revision, and logs that go on by it: each took at least one message here, and
+        # the bucket's numbers never run back.
+        last, revision = 0, (await js.stream_info(CONFIG.stream)).state.last_seq
     pointer = Pointer(revision + 1, digests, at, by)
     try:
         if last:
@@ -125,9 +139,8 @@ async def read_answers(js: JetStreamContext) -> list[Answer]:
         return []
     for key in [key for key in keys if key.startswith("answers.")]:
         with contextlib.suppress(KeyNotFoundError):
-            entry = await bucket.get(key)
-            answers.append(Answer(**json.loads(entry.value or b"{}")))
-    return answers
+            answers.append(Answer.from_json((await bucket.get(key)).value or b""))
+    return [answer for answer in answers if answer is not None]
 
 
 Take = Callable[[Pointer, bytes], Awaitable[None]]
@@ -198,8 +211,8 @@ class Follower:
             return None
         except BUS_FAULTS as error:
             raise Transient(f"cannot read what this replica worked by: {error!r}") from error
-        last = Answer(**json.loads(entry.value or b"{}"))
-        if not last.digest:
+        last = Answer.from_json(entry.value or b"")
+        if last is None or not last.digest:
             return None
         pointer = Pointer(last.works_by, {self._service: last.digest})
         try:

@@ -22,6 +22,7 @@ from shared.contracts import BreachOpened, ConfigApplied, PageRequested, Tick
 from shared.contracts.permissions import BUS_USERS
 from shared.contracts.streams import BUCKETS, CONSUMERS, MEMBERS, STREAMS
 from shared.kit.bus import Publisher, connected, declare_all
+from shared.kit.errors import Transient
 from shared.kit.settings import BusSettings
 from shared.kit.stored import read_last, subject_of
 from shared.values import Partition
@@ -272,3 +273,13 @@ async def test_nobody_makes_a_consumer_that_delivers_to_a_foreign_subject(bus: B
         for stream in STREAM_NAMES:
             with pytest.raises(NotFoundError):
                 await js.consumer_info(stream, "evil")
+
+
+@pytest.mark.parametrize("user", [user for user in BOUND if user != "platform"])
+async def test_nobody_empties_a_bucket_by_a_key_of_its_own(bus: Bus, user: str) -> None:
+    before = await bus.state()
+    async with bus.login(user) as client:
+        for subject in (f"$KV.members.{user}.evil", f"$KV.config.answers.{user}.evil"):
+            with pytest.raises(Transient, match="rollup"):
+                await say(client, subject, b"{}", {"Nats-Rollup": "all"}, give_up_s=0)
+    assert await bus.state() == before
