@@ -133,9 +133,9 @@ def _created(path: Path) -> Path:
 
 
 def _try_lock(path: Path) -> int | None:
-    """The held lock, or None when somebody else has it."""
+    """The held lock, or None when somebody else has it. Raises Unusable when what is there cannot be a lock of ours."""
     while True:
-        lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock_fd = _open_lock(path)
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -145,6 +145,19 @@ def _try_lock(path: Path) -> int | None:
             if os.path.samestat(path.stat(), os.fstat(lock_fd)):
                 return lock_fd
         os.close(lock_fd)  # its holder removed the file between our open and our lock
+
+
+def _open_lock(path: Path) -> int:
+    """Open what we are going to write into: never what a link leads to, and never what could keep us waiting."""
+    try:
+        lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        why = "is a link to something else" if path.is_symlink() else f"cannot be opened: {error.strerror}"
+        raise Unusable(f"{path} {why}; hypercare writes who it is into that file. Remove it") from error
+    if stat.S_ISREG(os.fstat(lock_fd).st_mode):
+        return lock_fd
+    os.close(lock_fd)
+    raise Unusable(f"{path} is not a regular file; hypercare writes who it is into it. Remove it")
 
 
 def _holder(path: Path) -> tuple[ProcessMark, str] | None:

@@ -1,7 +1,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -137,3 +137,32 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     with pytest.raises(Unusable, match=r"cannot create the data folder .*/file/data: Not a directory"):
         DataFolder.open(tmp_path / "file" / "data", SystemClock())
+
+
+def test_a_lock_that_is_a_link_is_refused_and_what_it_leads_to_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine", encoding="utf-8")
+    folder.mkdir()
+    (folder / "lock").symlink_to(precious)
+
+    with pytest.raises(Unusable, match=f"{folder}/lock is a link to something else"):
+        DataFolder.open(folder, SystemClock())
+    assert precious.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_lock_that_leads_nowhere_makes_no_file_there(folder: Path, tmp_path: Path) -> None:
+    folder.mkdir()
+    (folder / "lock").symlink_to(tmp_path / "nowhere")
+
+    with pytest.raises(Unusable, match="is a link to something else"):
+        DataFolder.open(folder, SystemClock())
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_lock_that_is_no_file_is_refused_by_name(folder: Path, make: Callable[[Path], None]) -> None:
+    folder.mkdir()
+    make(folder / "lock")
+
+    with pytest.raises(Unusable, match=f"{folder}/lock "):
+        DataFolder.open(folder, SystemClock())
