@@ -1,5 +1,6 @@
 """Numbers, times and states as people read them."""
 
+import math
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
@@ -50,10 +51,19 @@ CHANNEL_WORDS: Final = {"email": "e-mail", "sms": "SMS", "voice": "voice call", 
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
+_LONGEST_D: Final = 1000
+_LONGEST_FIGURE: Final = 1e15
+"""Beyond, digits are noise: targets say what they like, up to 1.8e308, and a row must stay a row."""
 
 
 def seconds(value_s: float) -> str:
-    """A measured time: `184 ms`, `1.24 s`, `12.0 s`, `2 min 5 s`."""
+    """A measured time: `184 ms`, `1.24 s`, `12.0 s`, `2 min 5 s`; any number a target can make up has its words."""
+    if math.isnan(value_s):
+        return "no number"
+    if abs(value_s) > _LONGEST_D * _DAY:
+        return f"over {_LONGEST_D} d" if value_s > 0 else f"under -{_LONGEST_D} d"
+    if value_s < 0:
+        return f"-{seconds(-value_s)}"
     if value_s < 1:
         return f"{value_s * 1000:.0f} ms"
     if value_s < _MINUTE:
@@ -81,11 +91,15 @@ def measured(value: float, unit: Unit) -> str:
         case Unit.MS:
             return seconds(value / 1000)
         case Unit.PERCENT:
-            return f"{value:.1f} %"
+            return f"{_figure(value, 1)} %"
         case Unit.BYTES:
             return _bytes(value)
         case _:
-            return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"  # noqa: PLR2004  # no 1e+04 for people
+            return f"{value:,.4g}" if abs(value) < 10_000 else _figure(value, 0)  # noqa: PLR2004  # no 1e+04 for people
+
+
+def _figure(value: float, decimals: int) -> str:
+    return f"{value:,.{decimals}f}" if abs(value) < _LONGEST_FIGURE else f"{value:.3g}"
 
 
 def _bytes(value: float) -> str:
@@ -93,7 +107,7 @@ def _bytes(value: float) -> str:
         if abs(value) < 1000:  # noqa: PLR2004  # decimal prefixes
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
-    return f"{value:,.1f} TB"
+    return f"{_figure(value, 1)} TB"
 
 
 def clock_time(at: datetime, zone: tzinfo, now: datetime) -> str:

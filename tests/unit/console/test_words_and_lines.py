@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.console.model.trace import Look
 from services.console.web.spark import HEIGHT, WIDTH, spark_of
@@ -44,6 +46,29 @@ def test_declared_values(value: float, unit: Unit, wanted: str) -> None:
     assert measured(value, unit) == wanted
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "wanted"),
+    [
+        (1.7e18, Unit.MS, "over 1000 d"),
+        (-1.7e18, Unit.MS, "under -1000 d"),
+        (-65_000, Unit.MS, "-1 min 5 s"),
+        (1e308, Unit.S, "over 1000 d"),
+        (float("inf"), Unit.S, "over 1000 d"),
+        (float("nan"), Unit.S, "no number"),
+        (1.7e18, Unit.PERCENT, "1.7e+18 %"),
+        (1.7e300, Unit.BYTES, "1.7e+288 TB"),
+        (-1.7e18, Unit.NUMBER, "-1.7e+18"),
+    ],
+)
+def test_absurd_values_are_shown_as_what_they_are(value: float, unit: Unit, wanted: str) -> None:
+    assert measured(value, unit) == wanted
+
+
+@given(st.floats(), st.sampled_from(Unit))
+def test_every_number_there_is_has_a_few_words(value: float, unit: Unit) -> None:
+    assert 0 < len(measured(value, unit)) <= 26
+
+
 def test_a_time_of_today_needs_no_date() -> None:
     now = datetime(2026, 2, 20, 12, tzinfo=UTC)
     berlin = ZoneInfo("Europe/Berlin")
@@ -77,6 +102,14 @@ def test_everything_is_drawn_inside_the_box() -> None:
     assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in points)
     assert spark.limit_y is not None
     assert 0 <= spark.limit_y <= HEIGHT
+
+
+def test_a_line_of_absurd_times_is_drawn_inside_the_box_too() -> None:
+    looks = [Look(later(60 * n).timestamp(), 1.7e308, Outcome.OK) for n in range(2)]
+    spark = spark_of(looks, later(120), limit_s=1.0)
+    assert spark is not None
+    assert all(0 <= float(pair.split(",")[1]) <= HEIGHT for pair in spark.lines[0].split())
+    assert spark.text.endswith("usually over 1000 d, slowest over 1000 d")
 
 
 def test_a_threshold_far_above_the_numbers_does_not_flatten_them() -> None:
