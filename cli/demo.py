@@ -49,7 +49,9 @@ def _tell(data: Path, json_file: Path | None, kill: str | None, scale: str | Non
     from cli.story import tell
     from cli.up import request_of
     from shared.kit.errors import HypercareError
+    from shared.kit.logging import log_beside_the_answer
 
+    log_beside_the_answer()
     crash_file = data.parent / "crash" if kill == "notifier" else None
     request = replace(
         request_of(DEMO_CONFIGURATION, data, scale, None, example=True),

@@ -270,7 +270,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     from nats.errors import Error as NatsError
 
     from shared.kit.errors import Permanent, Refused, Transient, Unusable
+    from shared.kit.logging import log_beside_the_answer
 
+    log_beside_the_answer()
     try:
         return asyncio.run(work)
     except Unusable as error:

@@ -58,7 +58,9 @@ def run_site(request: "Request") -> None:
 
     from cli.runtime.site import run
     from shared.kit.errors import HypercareError
+    from shared.kit.logging import log_beside_the_answer
 
+    log_beside_the_answer()
     try:
         asyncio.run(run(request))
     except HypercareError as error:

@@ -53,6 +53,25 @@ def configure_logging(service: str, instance: str, level: str = "info", fmt: str
     structlog.contextvars.bind_contextvars(service=service, instance=instance)
 
 
+def log_beside_the_answer() -> None:
+    """Set up structlog for a command: warnings and worse, in words, on standard error; standard output is its answer.
+
+    Left alone, structlog prints everything to standard output, where it spoils the JSON that scripts read.
+    """
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            _mask,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 def _same(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return event
 

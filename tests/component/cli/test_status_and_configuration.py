@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import shutil
@@ -9,7 +10,9 @@ import httpx
 import psutil  # type: ignore[import-untyped]  # the package ships no types
 import pytest
 
-from tests.component.cli.running import DEMO, ROOT, Up, hypercare
+from cli.system import admin_bus, find_system
+from shared.kit.partitions import MEMBERS
+from tests.component.cli.running import DEMO, ROOT, Up, hypercare, hypercare_as
 from tests.fakes.embedded import wait_until
 
 SERVICES = ("console", "evaluator", "incidents", "notifier", "prober")
@@ -69,6 +72,22 @@ def test_status_shows_addresses_that_heartbeats_can_really_be_sent_to(system: Up
     assert httpx.get(address, trust_env=False).status_code == 200
     assert httpx.get(f"{address[:-4]}beef", trust_env=False).status_code == 404
     assert address in system.run("status").out
+
+
+def test_what_the_kit_warns_of_leaves_the_json_alone(system: Up) -> None:
+    async def put_beside_the_members(body: bytes) -> None:
+        async with admin_bus(find_system(system.data)) as client:
+            await client.publish(f"$KV.{MEMBERS.name}.prober.stranger", body)
+            await client.flush()
+
+    asyncio.run(put_beside_the_members(b"no heartbeat"))
+    try:
+        said = hypercare_as(["status", "--json", "--data", system.data])
+    finally:
+        asyncio.run(put_beside_the_members(b""))
+
+    assert said.json()["revision"] >= 1
+    assert "member_unreadable" in said.err
 
 
 def test_an_installation_without_a_data_folder_is_found_by_the_environment(

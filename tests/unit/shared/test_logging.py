@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from shared.kit.logging import configure_logging, get_logger
+from shared.kit.logging import configure_logging, get_logger, log_beside_the_answer
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +33,12 @@ def test_a_traceback_in_the_log_never_shows_what_variables_held(fmt: str, capsys
     said = capsys.readouterr().err
     assert "seeded, with 1 secret in reach" in said
     assert "s3cret-value" not in said
+
+
+def test_a_commands_logs_are_warnings_in_words_and_leave_its_answer_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    log_beside_the_answer()
+    get_logger().info("config_taken")
+    get_logger().warning("member_unreadable", entry="prober.x", token="hc_0123")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.split() == ["[warning", "]", "member_unreadable", "entry=prober.x", "token=***"]
