@@ -1,11 +1,11 @@
 """`hypercare incident`: look at incidents and take them through their stages, over the public API."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import typer
 
-from cli.system import DEFAULT_DATA, AsJson, Data, call, clock_of, find_system, show, table
+from cli.system import DEFAULT_DATA, AsJson, Data, call, clock_of, find_system, show, step_of, table
 
 app = typer.Typer(
     name="incident",
@@ -24,7 +24,7 @@ def _api(data: Data, method: str, path: str, body: dict[str, object] | None = No
 
 def _of(which: str) -> str:
     """The path of one incident, whatever a person types."""
-    return f"/{quote(which, safe='')}"
+    return step_of(which, "an incident's id or name")
 
 
 def _line(incident: dict[str, Any]) -> str:
@@ -62,7 +62,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """The incidents, newest first."""
-    incidents = _api(data, "GET", f"?state={state}")
+    incidents = _api(data, "GET", f"?{urlencode({'state': state}, errors='replace')}")
 
     def words() -> str:
         rows = [

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import typer
 
-from cli.system import DEFAULT_DATA, AsJson, Data, call, clock_of, find_system, show, table
+from cli.system import DEFAULT_DATA, AsJson, Data, call, clock_of, find_system, show, step_of, table
 
 app = typer.Typer(
     name="page",
@@ -29,7 +29,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """The pages, newest first."""
-    pages = _api(data, f"?{urlencode({'incident': incident})}" if incident else "")
+    pages = _api(data, f"?{urlencode({'incident': incident}, errors='replace')}" if incident else "")
 
     def words() -> str:
         rows = [
@@ -49,7 +49,7 @@ def show_(
     as_json: AsJson = False,
 ) -> None:
     """One page with its deliveries and every attempt."""
-    found = _api(data, f"/{quote(page, safe='')}")
+    found = _api(data, step_of(page, "a page's id"))
 
     show(found, as_json=as_json, text=lambda: _way(found))
 

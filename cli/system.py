@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
+from urllib.parse import quote
 
 import typer
 
@@ -248,10 +249,20 @@ def call(base: str, token: str, method: str, path: str, body: dict[str, object] 
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         fail(f"{base} does not answer: {error}", EXIT_UNREACHABLE)
-    if answer.is_error:
+    if not answer.is_success:  # nothing of ours sends elsewhere: a redirection is somebody else's answer
         codes = {UNPROCESSABLE: EXIT_BAD_INPUT, UNAVAILABLE: EXIT_UNREACHABLE}
         fail(_words_of(answer), codes.get(answer.status_code, EXIT_NOT_DONE))
     return answer.json() if answer.content else None
+
+
+def step_of(word: str, what: str) -> str:
+    """An id or name that a person typed, as one step of an API's path. Leaves with exit code 2 when it cannot be one.
+
+    Quoting is not enough: `.` is taken out of a path and `%2F` is read as `/`, and another resource would answer.
+    """
+    if word in {"", ".", ".."} or "/" in word or not word.isprintable():
+        fail(f"{word!r} cannot be {what}", EXIT_BAD_INPUT)
+    return f"/{quote(word, safe='')}"
 
 
 def _words_of(answer: Any) -> str:

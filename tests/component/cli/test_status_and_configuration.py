@@ -11,7 +11,7 @@ import psutil  # type: ignore[import-untyped]  # the package ships no types
 import pytest
 
 from cli.system import admin_bus, find_system
-from shared.kit.partitions import MEMBERS
+from shared.contracts.streams import MEMBERS
 from tests.component.cli.running import DEMO, ROOT, Up, hypercare, hypercare_as
 from tests.fakes.embedded import wait_until
 
