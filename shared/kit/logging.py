@@ -27,7 +27,7 @@ def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping
 
 def configure_logging(service: str, instance: str, level: str = "info", fmt: str = "json") -> None:
     """Set up structlog and the standard library's logging to write one format to standard error."""
-    renderer: Any = structlog.processors.JSONRenderer() if fmt == "json" else _console
+    ending: list[Any] = [_json_tracebacks, structlog.processors.JSONRenderer()] if fmt == "json" else [_console]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -35,7 +35,7 @@ def configure_logging(service: str, instance: str, level: str = "info", fmt: str
         _mask,
     ]
     structlog.configure(
-        processors=[*shared, _json_tracebacks if fmt == "json" else _same, renderer],
+        processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -44,7 +44,7 @@ def configure_logging(service: str, instance: str, level: str = "info", fmt: str
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
         )
     )
     root = logging.getLogger()
@@ -70,10 +70,6 @@ def log_beside_the_answer() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-
-
-def _same(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return event
 
 
 def get_logger(**fields: str | int) -> structlog.typing.FilteringBoundLogger:
