@@ -9,13 +9,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from shared.config.json_path import JsonPath
 from shared.config.patterns import compile_pattern
 from shared.config.scalars import resolve_plain
-from shared.config.types import ALSO_VARIABLE, Between, Duration, Flag, FromVariable, Id, Strict, Text, Unit, Url
+from shared.config.types import ALSO_VARIABLE, Between, Duration, Flag, FromVariable, Id, Prose, Strict, Text, Unit, Url
 from shared.values import ID_PATTERN, CheckId, ServiceId
 
 SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
 )
 """Headers that carry secrets by their nature: only a reference is taken for them."""
+
+FRAMING_HEADERS: Final = frozenset({"content-length", "transfer-encoding"})
+"""Headers that say where a request ends: the prober sets them, and another's would not be true."""
 
 PHASES: Final = ("dns", "connect", "tls", "ttfb", "transfer")
 SERIES: Final = ("total", *PHASES)
@@ -32,7 +35,7 @@ class CheckKind(StrEnum):
 class Service(Strict):
     """Something people depend on; incidents are opened per service."""
 
-    description: Text | None = None
+    description: Prose | None = None
     escalation: Id
     """Who is paged."""
     runbook: Url | None = None

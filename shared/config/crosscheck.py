@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from shared.config.checks import SECRET_HEADERS, SERIES, Check, Http
+from shared.config.checks import FRAMING_HEADERS, SECRET_HEADERS, SERIES, Check, Http
 from shared.config.errors import Path, closest
 from shared.config.model import Document
 from shared.config.people import Escalation, Policy, Reach
@@ -107,6 +107,8 @@ def _http(path: Path, http: Http) -> Iterator[Finding]:
         here: Path = (*path, "headers", name)
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", name):
             yield here, "is no name that an HTTP header can have", None, True
+        elif name.lower() in FRAMING_HEADERS:
+            yield here, "is set by the prober and cannot be given", None, True
         elif re.search(r"[\r\n\x00]", content):
             yield here, "must not have a line break in it", None, False
         elif name.lower() in SECRET_HEADERS:

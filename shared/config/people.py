@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from shared.config.secret_refs import SecretRef, UrlRef
-from shared.config.types import ALSO_VARIABLE, Between, Duration, Email, Flag, Id, Phone, Strict, Url, Zone
+from shared.config.types import ALSO_VARIABLE, Between, Duration, Email, Flag, Id, Line, Phone, Strict, Url, Zone
 from shared.values import ID_PATTERN, PersonId, Severity
 
 
@@ -26,9 +26,9 @@ class Reach(Strict):
 
     email: Email | None = None
     sms: Phone | None = None
-    chat: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    chat: Line | None = None
     """A member (`U024BE7LH`) or a room (`#erp-launch`)."""
-    webhook: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    webhook: Line | None = None
     """Whom the receiver of the webhook should understand."""
 
     @model_validator(mode="after")
@@ -51,7 +51,7 @@ class Reach(Strict):
 class Person(Strict):
     """Somebody who can be paged."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Line
     timezone: Zone | None = None
     """The programme's unless given."""
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from shared.config.types import Between, Count, Duration, Id, Strict, Text, Threshold, Url
+from shared.config.types import Between, Count, Duration, Id, Prose, Strict, Threshold, Url
 from shared.values import ID_PATTERN, RuleId, Severity
 
 
@@ -135,7 +135,7 @@ class Rule(Strict):
     """The breach stays this long after the condition has ended."""
     runbook: Url | None = None
     """Instead of the service's."""
-    description: Text | None = None
+    description: Prose | None = None
 
     @property
     def conditions(self) -> list[Condition]:

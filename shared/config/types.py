@@ -23,6 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from shared.config.scalars import resolve_plain
+from shared.plain_text import COMMANDS
 from shared.values import ID_PATTERN, format_duration, parse_duration
 
 DURATION_PATTERN: Final = r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"
@@ -94,12 +95,30 @@ def _value_of_variable(value: object) -> object:
 ALSO_VARIABLE: Final = BeforeValidator(_value_of_variable)
 """For numbers and flags: `port: '${PORT:-2525}'` is a number although it stands in quotes."""
 
+
+def _check_prose(value: str) -> str:
+    if COMMANDS.search(value):
+        raise ValueError("must not have a control character in it")
+    return value
+
+
+def _check_line(value: str) -> str:
+    if re.search(r"[\t\n]", value):
+        raise ValueError("must be one line, without line breaks and tabs")
+    return _check_prose(value)
+
+
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
+"""What is looked for: any characters."""
+Prose = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_check_prose)]
+"""What people read, perhaps on several lines."""
+Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_line)]
+"""What people read on one line; it goes into headers of mails."""
 Count = Annotated[int, Field(strict=True, ge=1, le=1000), ALSO_VARIABLE]
 Flag = Annotated[bool, Field(strict=True), ALSO_VARIABLE]
 Phone = Annotated[str, Field(pattern=PHONE_PATTERN)]
-Email = Annotated[str, Field(pattern=EMAIL_PATTERN, max_length=254)]
+Email = Annotated[str, Field(pattern=EMAIL_PATTERN, max_length=254), AfterValidator(_check_line)]
 
 
 def check_url(value: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from shared.config.types import DURATION_PATTERN, Between, Duration, Strict, Text
+from shared.config.types import DURATION_PATTERN, Between, Duration, Prose, Strict
 from shared.values import Severity
 
 STAGES: Final = ("alert", "assessment", "response", "resolution", "post_mortem")
@@ -60,7 +60,7 @@ def _known_fields(value: str) -> str:
 
 
 Message = Annotated[str, Field(min_length=1, max_length=1500), AfterValidator(_known_fields)]
-Checklist = Annotated[tuple[Text, ...], Field(max_length=50)]
+Checklist = Annotated[tuple[Prose, ...], Field(max_length=50)]
 
 
 class StageSettings(Strict):
