@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from shared.kit.http import bind, serving
+from shared.kit.http import bind, serving, without_redirects
 from shared.kit.metrics import PROBLEM
 
 Check = Callable[[], Awaitable[str | None]]
@@ -88,7 +88,8 @@ def ops_app(health: Health) -> Starlette:
             PROBLEM.labels(problem=name).set(1)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
+    routes = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return without_redirects(Starlette(routes=routes))
 
 
 @contextlib.asynccontextmanager

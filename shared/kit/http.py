@@ -5,17 +5,21 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
+from typing import TypeVar
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
 
 from shared.kit.errors import Refused, Transient, Unusable
 from shared.kit.http_limits import Bounded
 from shared.kit.logging import get_logger
+
+AnyApp = TypeVar("AnyApp", bound=Starlette)
 
 log = get_logger()
 
@@ -79,6 +83,22 @@ def problem(status: int, title: str, detail: str, **more: object) -> JSONRespons
     """An error as RFC 9457 problem details."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
     return JSONResponse(body, status_code=status, media_type=PROBLEM)
+
+
+def without_redirects(app: AnyApp) -> AnyApp:
+    """Make an address with a slash too many unknown (404).
+
+    The router would send people on to a Location made of the Host header, which is the client's word.
+    """
+    app.router.redirect_slashes = False
+    return app
+
+
+def new_api(title: str) -> FastAPI:
+    """An API under /api/v1 that speaks problems. No page shows its OpenAPI document: those load scripts from a CDN."""
+    app = FastAPI(title=title, version="1", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
+    speak_problems(app)
+    return without_redirects(app)
 
 
 def speak_problems(app: FastAPI) -> None:

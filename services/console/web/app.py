@@ -26,6 +26,7 @@ from services.console.web.views import Views
 from services.console.web.visitors import Visitor, Visitors, is_from_here, let_in, let_out, safe_next, token_of
 from shared.kit.clock import Clock
 from shared.kit.errors import Refused, Transient
+from shared.kit.http import without_redirects
 from shared.values import IncidentId, ServiceId
 
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
@@ -67,7 +68,7 @@ def console_app(desk: Desk) -> ASGIApp:
         Route("/static/{name}", pages.file),
     ]
     app = Starlette(routes=routes, middleware=[Middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)])
-    return with_headers(app)
+    return with_headers(without_redirects(app))
 
 
 class _Pages:

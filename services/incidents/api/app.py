@@ -10,14 +10,13 @@ from services.incidents.api.moving import moving
 from services.incidents.api.reading import reading
 from services.incidents.api.writing import writing
 from services.incidents.ports import CurrentPlan, IncidentStore
-from shared.kit.http import problem, speak_problems
+from shared.kit.http import new_api, problem
 from shared.kit.tokens import Tokens
 
 
 def build_app(store: IncidentStore, acts: Acts, plan: CurrentPlan, tokens: Tokens) -> FastAPI:
     """The whole application, with its OpenAPI document at /api/v1/openapi.json."""
-    app = FastAPI(title="Hypercare incidents", version="1", openapi_url="/api/v1/openapi.json", docs_url="/api/v1/docs")
-    speak_problems(app)
+    app = new_api("Hypercare incidents")
 
     @app.exception_handler(Unknown)
     async def unknown(_: Request, error: Unknown) -> JSONResponse:

@@ -11,7 +11,7 @@ from services.notifier.api.callbacks import callback_routes
 from services.notifier.api.links import link_routes
 from services.notifier.api.pages import page_routes
 from services.notifier.handlers import Desk
-from shared.kit.http import speak_problems
+from shared.kit.http import new_api
 from shared.kit.tokens import Tokens
 
 
@@ -26,8 +26,7 @@ class Doors:
 
 def build_app(doors: Doors) -> FastAPI:
     """Return the application with all its routes."""
-    app = FastAPI(title="Hypercare notifier", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
-    speak_problems(app)
+    app = new_api("Hypercare notifier")
 
     async def root(_: Request) -> Response:
         return PlainTextResponse("Hypercare delivers pages from here. People come by the link in their page.\n")

@@ -15,7 +15,7 @@ from services.prober.domain.safe_text import safe_text
 from shared.contracts import Sample
 from shared.kit.clock import Clock
 from shared.kit.errors import Transient
-from shared.kit.http import problem
+from shared.kit.http import problem, without_redirects
 from shared.kit.logging import get_logger
 from shared.kit.signing import ping_token
 from shared.values import CheckId, Outcome, Partition
@@ -104,12 +104,10 @@ def pings_app(pings: Pings) -> Starlette:
         words = safe_text(body.decode("utf-8", "replace"), limit=BODY_LIMIT)
         return await _answer(pings, request, words or "reported as failed")
 
-    return Starlette(
-        routes=[
-            Route("/ping/{token}", alive, methods=list(METHODS)),
-            Route("/ping/{token}/fail", fail, methods=list(METHODS)),
-        ]
-    )
+    answers = {"/ping/{token}": alive, "/ping/{token}/fail": fail}
+    # A slash at the end is a ping too: a job whose client follows no redirect would be called dead.
+    routes = [Route(path + end, take, methods=list(METHODS)) for path, take in answers.items() for end in ("", "/")]
+    return without_redirects(Starlette(routes=routes))
 
 
 async def _answer(pings: Pings, request: Request, reason: str | None) -> Response:

@@ -112,3 +112,9 @@ async def test_a_revoked_token_is_out_within_seconds(there: World, shown: Consol
         async with asyncio.timeout(10):
             while (await ana.get("/whoami")).status_code == 200:  # asked over HTTP
                 await asyncio.sleep(0.1)
+
+
+async def test_a_slash_too_many_leads_nowhere(shown: Console) -> None:
+    async with visiting(shown.url, None) as stranger:
+        answer = await stranger.get("/login/", headers={"host": "evil.example"})
+        assert (answer.status_code, answer.headers.get("location")) == (404, None)

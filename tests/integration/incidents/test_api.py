@@ -162,3 +162,8 @@ async def test_the_openapi_document_names_the_bearer_scheme(site: Site) -> None:
     assert document["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
     shown = document["paths"]["/api/v1/incidents/{which}/acknowledge"]["post"]
     assert shown["security"] == [{"HTTPBearer": []}]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/incidents/", "/redoc", "/docs", "/api/v1/docs"])
+async def test_there_is_no_way_round_the_addresses_there_are(site: Site, path: str) -> None:
+    assert (await site.http.get(path)).status_code == 404

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
-from shared.kit.http import PROBLEM, bind, serving, speak_problems
+from shared.kit.http import PROBLEM, bind, new_api, serving
 from shared.kit.http_limits import LARGEST_BODY, Bounded
 
 
@@ -17,8 +17,7 @@ class Note(BaseModel):
 
 
 def small_app() -> FastAPI:
-    app = FastAPI()
-    speak_problems(app)
+    app = new_api("small")
 
     @app.post("/notes")
     async def take(note: Note) -> int:
@@ -91,3 +90,15 @@ async def test_an_unknown_path_and_a_bug_of_ours_are_problems_too(http: httpx.As
     assert is_problem(await http.get("/nowhere"), 404)
     assert is_problem(await http.get("/notes"), 405)
     assert is_problem(await http.get("/bug"), 500)
+
+
+async def test_a_slash_too_many_leads_nowhere_least_of_all_where_the_client_says(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/bug/", headers={"host": "evil.example"})
+    assert is_problem(answer, 404)
+    assert "location" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/api/v1/docs"])
+async def test_no_page_shows_the_api_by_scripts_from_elsewhere(http: httpx.AsyncClient, path: str) -> None:
+    assert is_problem(await http.get(path), 404)
+    assert (await http.get("/api/v1/openapi.json")).json()["openapi"]

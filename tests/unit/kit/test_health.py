@@ -78,3 +78,7 @@ async def test_starting_and_draining_are_out_of_service(health: Health, ops: htt
 async def test_a_deaf_replica_asks_for_a_restart(health: Health, ops: httpx.AsyncClient) -> None:
     health.live_checks["bus"] = says("connected to the bus, and it does not answer")
     assert (await ops.get("/livez")).status_code == 503
+
+
+async def test_a_slash_too_many_is_no_endpoint(ops: httpx.AsyncClient) -> None:
+    assert (await ops.get("/livez/")).status_code == 404
