@@ -7,6 +7,7 @@
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 from urllib.parse import quote
 
 import typer
+
+from shared.plain_text import COMMANDS
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -182,13 +185,28 @@ def _secrets(data: Path) -> dict[str, Any]:
 
 def fail(message: str, code: int) -> NoReturn:
     """Say on standard error what went wrong and leave."""
-    typer.echo(f"hypercare: {message}", err=True)
+    typer.echo(harmless(f"hypercare: {message}"), err=True)
     raise typer.Exit(code)
 
 
 def show(value: object, *, as_json: bool, text: Callable[[], str]) -> None:
     """Print JSON for scripts, or words for people."""
-    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False) if as_json else text())
+    if as_json:
+        written = json.dumps(value, indent=2, default=str, ensure_ascii=False)
+        typer.echo(COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", written))  # the same to whoever reads JSON
+    else:
+        typer.echo(harmless(text()))
+
+
+_OURS_OR_COMMAND: Final = re.compile(rf"(?P<ours>\x1b\[(?:31|0)m)|{COMMANDS.pattern}")
+
+
+def harmless(text: str) -> str:
+    """A text for a terminal: what others wrote into it cannot move the cursor or turn the line around.
+
+    Of what a terminal obeys only our own red stays.
+    """
+    return _OURS_OR_COMMAND.sub(lambda found: found["ours"] or " ", text)
 
 
 def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

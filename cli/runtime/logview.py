@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from cli.runtime.loglines import Dialect, Level, LogLine, read_line
+from shared.plain_text import COMMANDS
 
 _COLOURS: Final = ("36", "33", "35", "32", "34", "96", "93", "95", "92", "94")
 _LEVEL_COLOURS: Final[dict[Level, str]] = {"debug": "2", "info": "", "warning": "33", "error": "31;1"}
@@ -81,11 +82,16 @@ class LogView:
         colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
         self._width = max(self._width, len(name))
         level = _paint(_LEVEL_COLOURS[line.level], f"{line.level} ") if line.level in {"warning", "error"} else ""
-        fields = "".join(f" {_paint('2', f'{key}=')}{value}" for key, value in line.fields)
+        fields = "".join(f" {_paint('2', f'{key}=')}{_harmless(value)}" for key, value in line.fields)
         head = f"{line.at or '        '} {_paint(colour, f'{name:<{self._width}} |')} "
-        self._write(f"{head}{level}{line.event}{fields}\n")
+        self._write(f"{head}{level}{_harmless(line.event)}{fields}\n")
         for trace in line.trace:
-            self._write(f"{head}  {trace}\n")
+            self._write(f"{head}  {_harmless(trace)}\n")
+
+
+def _harmless(text: str) -> str:
+    """What a child wrote, which it may have from anybody, without what a terminal would obey."""
+    return COMMANDS.sub(" ", text)
 
 
 def _paint(colour: str, text: str) -> str:

@@ -1,13 +1,15 @@
+import json
 from pathlib import Path
 
 import pytest
+from typer import Exit, style
 from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.configuration import load_or_leave
 from cli.runtime.installation import parse_numbers
 from cli.runtime.welcome import Command, Screen, welcome
-from cli.system import clock_of, table
+from cli.system import clock_of, fail, harmless, show, table
 from shared.kit.errors import Unusable
 
 ROOT = Path(__file__).parents[3]
@@ -40,6 +42,29 @@ def test_the_welcome_tells_commands_that_find_their_folder() -> None:
 
 def test_a_table_is_as_wide_as_its_cells() -> None:
     assert table(("A", "B"), [("long one", "x"), ("y", "z")]) == "A         B\nlong one  x\ny         z"
+
+
+WRITTEN_BY_OTHERS = "a\u202eb\x1b[2J\x9b1mc\rd\x00"
+
+
+def test_what_others_wrote_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show({}, as_json=False, text=lambda: f"{WRITTEN_BY_OTHERS}\n\tبه\u200cروز")
+    assert capsys.readouterr().out == "a b [2J 1mc d \n\tبه\u200cروز\n"
+
+    with pytest.raises(Exit):
+        fail(WRITTEN_BY_OTHERS, 1)
+    assert capsys.readouterr().err == "hypercare: a b [2J 1mc d \n"
+
+
+def test_of_what_a_terminal_obeys_only_our_own_red_stays() -> None:
+    assert harmless(style("no runbook\x1b[2J", fg="red")) == style("no runbook [2J", fg="red")
+
+
+def test_json_says_the_same_and_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show({"summary": WRITTEN_BY_OTHERS}, as_json=True, text=str)
+    said = capsys.readouterr().out
+    assert json.loads(said) == {"summary": WRITTEN_BY_OTHERS}
+    assert all(letter.isprintable() or letter == "\n" for letter in said)
 
 
 def test_an_instant_is_shown_to_the_second() -> None:

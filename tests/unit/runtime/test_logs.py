@@ -80,6 +80,13 @@ def test_what_only_looks_like_a_line_of_ours_is_taken_as_text(text: str) -> None
     assert read_line("json", text) == LogLine(text)
 
 
+def test_what_a_child_wrote_cannot_command_the_terminal() -> None:
+    said = json.dumps({"event": "it\x1b[2Jbroke", "reason": "was \u202e305", "exception": "Error: \x9b2J"})
+    line = shown("prober-1", "json", said, is_terminal=True)
+    assert all(letter.isprintable() or letter == "\n" for letter in line)
+    assert "it [2Jbroke" in line
+
+
 def test_each_name_has_its_own_colour() -> None:
     written: list[str] = []
     view = LogView(written.append, is_terminal=True)
