@@ -1,5 +1,7 @@
 """From text to a checked document: every mistake of every file is found in one go."""
 
+import errno
+import stat
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path as FilePath
@@ -71,6 +73,8 @@ def parse(
 
 
 def _read(path: FilePath) -> str:
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe or device may keep us waiting for ever, or give for ever
+        raise OSError(errno.EINVAL, "is not a regular file")
     with path.open(encoding="utf-8-sig") as file:
         return file.read(MAX_BYTES + 1)
 

@@ -1,5 +1,7 @@
 """How texts become documents: YAML 1.2, variables, includes, differences."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -193,3 +195,19 @@ def test_a_document_cannot_be_changed_after_it_was_read() -> None:
     read = document()
     with pytest.raises(ValueError, match="frozen"):
         read.people[PersonId("ana")].name = "Eve"  # type: ignore[misc]  # that is the point
+
+
+@pytest.mark.parametrize("place", ["file", "include"])
+def test_a_pipe_is_refused_and_not_waited_for(place: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    file = tmp_path / "hypercare.yaml"
+    file.write_text(f"include: [pipe]\n{SMALL}", encoding="utf-8")
+    with pytest.raises(ConfigErrors, match="is not a regular file"):
+        load(pipe if place == "file" else file, {})
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/null", "."])
+def test_a_device_or_folder_is_no_configuration(name: str) -> None:
+    with pytest.raises(ConfigErrors, match=f"^{re.escape(name)}:1:1: cannot be read: is not a regular file$"):
+        load(Path(name), {})
