@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from cli.configuration import load_or_leave
+from cli.runtime import example, installation
 from cli.runtime.installation import parse_numbers
 from cli.runtime.welcome import Command, Screen, welcome
 from cli.system import clock_of, fail, harmless, show, table
@@ -31,6 +32,19 @@ def test_the_welcome_fits_a_small_terminal(file: str, with_example: bool) -> Non
     assert max(map(len, text.splitlines())) <= 80
     assert LOGIN in text.split()
     assert "watching" in text.splitlines()[-1]
+
+
+def test_the_readme_shows_the_screenful_that_is_printed() -> None:
+    usual = {**installation.USUAL_PORTS, **example.USUAL_PORTS}
+    url = {name: f"http://127.0.0.1:{port}" for name, port in usual.items()}
+    addresses = {"inbox_url": f"{url['sinks']}/", "example_url": url["erp"], "incidents_url": url["incidents"]}
+    token = f"hc_{'x' * 43}"
+    login = f"{url['console']}/#token={token}"
+    document = load_or_leave(example.CONFIGURATION)
+    text = welcome(Screen(document, addresses, Command(".venv/bin/hypercare"), login, with_example=True))
+
+    shown = text.strip("\n").replace(token, "hc_…")
+    assert f"\n```\n{shown}\n```\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_welcome_tells_commands_that_find_their_folder() -> None:
