@@ -154,7 +154,7 @@ async def applied_document(js: "JetStreamContext") -> "Document | None":
     pointer = await read_pointer(js)
     if pointer is None:
         return None
-    return Document.model_validate_json(await fetch_slice(js, "document", pointer.digests["document"]))
+    return Document.read_applied(await fetch_slice(js, "document", pointer.digests["document"]))
 
 
 async def _apply(data: Path, document: "Document", *, only_first: bool) -> Applied:

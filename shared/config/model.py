@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from shared.config.checks import Checks, Services
 from shared.config.people import Channels, Escalations, People
 from shared.config.rules import Rules
-from shared.config.types import ALSO_VARIABLE, Between, Duration, Id, Strict, Url, Zone
+from shared.config.types import ALSO_VARIABLE, APPLIED, Between, Duration, Id, Strict, Url, Zone
 from shared.config.workflow import Workflow
 from shared.values import DEFAULT_PARTITIONS, ID_PATTERN, Location
 
@@ -54,3 +54,8 @@ class Document(Strict):
     channels: Channels = Channels()
     workflow: Workflow = Workflow()
     evaluation: Evaluation = Evaluation()
+
+    @classmethod
+    def read_applied(cls, body: bytes) -> "Document":
+        """Read what an `apply` has stored, also that of a version which let more characters pass in texts."""
+        return cls.model_validate_json(body, context=APPLIED)

@@ -17,6 +17,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
+    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -96,16 +97,20 @@ ALSO_VARIABLE: Final = BeforeValidator(_value_of_variable)
 """For numbers and flags: `port: '${PORT:-2525}'` is a number although it stands in quotes."""
 
 
-def _check_prose(value: str) -> str:
-    if COMMANDS.search(value):
+APPLIED: Final = "applied"
+"""Validation context: the document was taken long ago, perhaps by a version that let more characters pass."""
+
+
+def _check_prose(value: str, info: ValidationInfo) -> str:
+    if info.context != APPLIED and COMMANDS.search(value):
         raise ValueError("must not have a control character in it")
     return value
 
 
-def _check_line(value: str) -> str:
-    if re.search(r"[\t\n]", value):
+def _check_line(value: str, info: ValidationInfo) -> str:
+    if info.context != APPLIED and re.search(r"[\t\n]", value):
         raise ValueError("must be one line, without line breaks and tabs")
-    return _check_prose(value)
+    return _check_prose(value, info)
 
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from shared.config import Change, ConfigErrors, Document, SecretMissing, SecretRef, difference, load, parse, slices
 from shared.config.difference import ChangeKind
@@ -211,3 +212,11 @@ def test_a_pipe_is_refused_and_not_waited_for(place: str, tmp_path: Path) -> Non
 def test_a_device_or_folder_is_no_configuration(name: str) -> None:
     with pytest.raises(ConfigErrors, match=f"^{re.escape(name)}:1:1: cannot be read: is not a regular file$"):
         load(Path(name), {})
+
+
+def test_what_was_applied_under_earlier_rules_can_still_be_read() -> None:
+    new = document(("name: Ana", "name: A-na"))
+    stored = new.model_dump_json().replace("A-na", r"A\u0000\nna").encode()
+    assert Document.read_applied(stored).people[PersonId("ana")].name.startswith("A\0\nna")
+    with pytest.raises(ValidationError, match="must be one line"):
+        Document.model_validate_json(stored)
