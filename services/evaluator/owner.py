@@ -157,7 +157,8 @@ class Owner:
             NOTES.labels(what=output.what.value).inc(output.count)
             log.info("note", partition=self.partition, what=output.what, location=output.location, check=output.check)
             return
-        message = message_of(output, self.partition)
+        plan = self._engine.plan
+        message = message_of(output, self.partition, plan.revision if plan else None)
         if message is None:
             return
         if not isinstance(output, OpenSet):

@@ -12,14 +12,17 @@ _CLEARED = {
 }
 
 
-def message_of(output: v.Output, partition: Partition) -> c.Message | None:
-    """What to publish for an output; None for a note, which is for logs and metrics."""
+def message_of(output: v.Output, partition: Partition, revision: int | None) -> c.Message | None:
+    """What to publish for an output; None for a note, which is for logs and metrics.
+
+    `revision`: of the plan in force once the record is taken.
+    """
     source = c.evaluator_source(partition)
     match output:
         case v.Opened():
-            return c.BreachOpened.of(source, _breach(output.breach), from_ns(output.breach.rev), output.breach.took_s)
+            return _told(c.BreachOpened, source, output.breach, revision)
         case v.Changed():
-            return c.BreachChanged.of(source, _breach(output.breach), from_ns(output.breach.rev), output.breach.took_s)
+            return _told(c.BreachChanged, source, output.breach, revision)
         case v.Cleared():
             return c.BreachCleared.of(
                 source,
@@ -37,11 +40,16 @@ def message_of(output: v.Output, partition: Partition) -> c.Message | None:
                 at=from_ns(output.at_ns),
                 covered={str(service): share for service, share in output.covered.items()},
                 breaches=[_breach(breach) for breach in output.breaches],
+                revision=revision,
             )
         case v.MinuteMeasurement():
             return _measurement(output, partition)
         case v.Note():
             return None
+
+
+def _told(kind: type[c.BreachOpened], source: str, breach: v.Breach, revision: int | None) -> c.BreachOpened:
+    return kind.of(source, _breach(breach), from_ns(breach.rev), breach.took_s, revision)
 
 
 def _key(key: v.Key) -> c.BreachKey:

@@ -29,6 +29,7 @@ from shared.kit.due import DueWorker
 from shared.kit.health import Health, serving_ops
 from shared.kit.http import bind, serving
 from shared.kit.ids import start_nonce, uuid7
+from shared.kit.in_step import InStep
 from shared.kit.outbox import SQL as OUTBOX_SQL
 from shared.kit.outbox import Outbox
 from shared.kit.partitions import Beat, Membership
@@ -67,14 +68,15 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         acts = Acts(store, configuration.plan, clock)
 
         follower = Follower(js, SERVICE, settings.instance, configuration.take)
-        _watch_health(health, bus.client, db, follower)
+        in_step = InStep(lambda: follower.seen, clock)
+        _watch_health(health, bus.client, db, follower, in_step)
         tokens = Tokens(js, settings.token_key.get_secret_value(), clock)
         facts = await _serve(stack, settings, health, build_app(store, acts, configuration.plan, tokens))
         membership = Membership(
             bus.client, bus.publisher, Beat(SERVICE, settings.instance, start_nonce(), 0, facts=facts)
         )
         crew = Crew(settings.breaches_at_once)
-        attach(bus.broker, lambda one: Settler(one, lambda: bus.publisher, health, clock), handlers, crew)
+        attach(bus.broker, lambda one: Settler(one, lambda: bus.publisher, health, clock), handlers, crew, in_step)
 
         running = Running(on_stop=[lambda: setattr(health, "draining", True), due.stop])
         stack.push_async_callback(outbox.drain)
@@ -125,10 +127,11 @@ async def _stop_taking(broker: NatsBroker, crew: Crew) -> None:
     await crew.drain()
 
 
-def _watch_health(health: Health, client: Client, db: asyncpg.Pool, follower: Follower) -> None:
+def _watch_health(health: Health, client: Client, db: asyncpg.Pool, follower: Follower, in_step: InStep) -> None:
     async def database() -> str | None:
         return await answers(db)
 
     watch_bus(health, client)
     health.ready_checks["database"] = database
     health.ready_checks["configuration"] = follower.ready
+    health.well_checks["revision"] = in_step.well

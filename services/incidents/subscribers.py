@@ -12,28 +12,38 @@ from shared.contracts import BreachChanged, BreachCleared, BreachEvent, BreachOp
 from shared.contracts.streams import INCIDENTS_BREACHES, INCIDENTS_OPEN_SETS, INCIDENTS_RECEIPTS, Consumer
 from shared.kit.broker import Handler, Settler, subscribe
 from shared.kit.crew import Crew
+from shared.kit.in_step import InStep
 
 M = TypeVar("M", bound=Message)
 B = TypeVar("B", bound=BreachEvent)
 
 
-def attach(broker: NatsBroker, settler_of: Callable[[Consumer], Settler], handlers: Handlers, crew: Crew) -> None:
+def attach(
+    broker: NatsBroker,
+    settler_of: Callable[[Consumer], Settler],
+    handlers: Handlers,
+    crew: Crew,
+    in_step: InStep,
+) -> None:
     """Subscribe to breaches, open sets and receipts.
 
     Most of a breach's time is waiting for the database, so the crew takes several side by side. Those of one scope
     keep their order: nothing depends on it (see `domain.verdicts`), but a breach whose end is taken before its
     beginning opens no incident that anybody could read.
+
+    What was made under a revision that this replica has not looked at yet goes back for a moment. An end does not: it
+    pages nobody.
     """
     lanes = Lanes()
     breaches: dict[type[Message], Handler] = {
-        BreachOpened: _for(BreachOpened, _in_lane(lanes, handlers.breach_opened)),
-        BreachChanged: _for(BreachChanged, _in_lane(lanes, handlers.breach_opened)),
+        BreachOpened: in_step.before(_for(BreachOpened, _in_lane(lanes, handlers.breach_opened))),
+        BreachChanged: in_step.before(_for(BreachChanged, _in_lane(lanes, handlers.breach_opened))),
         BreachCleared: _for(BreachCleared, _in_lane(lanes, handlers.breach_cleared)),
     }
     subscribe(broker, INCIDENTS_BREACHES, settler_of(INCIDENTS_BREACHES), breaches, crew)
     others: dict[Consumer, dict[type[Message], Handler]] = {
-        INCIDENTS_OPEN_SETS: {OpenSet: _for(OpenSet, handlers.open_set_came)},
-        INCIDENTS_RECEIPTS: {PageReceipt: _for(PageReceipt, handlers.receipt_came)},
+        INCIDENTS_OPEN_SETS: {OpenSet: in_step.before(_for(OpenSet, handlers.open_set_came))},
+        INCIDENTS_RECEIPTS: {PageReceipt: in_step.before(_for(PageReceipt, handlers.receipt_came))},
     }
     for consumer, by_type in others.items():
         subscribe(broker, consumer, settler_of(consumer), by_type)

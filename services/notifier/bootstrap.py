@@ -26,6 +26,7 @@ from shared.kit.errors import Refused
 from shared.kit.health import Health, serving_ops
 from shared.kit.http import bind, serving
 from shared.kit.ids import start_nonce
+from shared.kit.in_step import InStep
 from shared.kit.logging import get_logger
 from shared.kit.outbox import SQL as OUTBOX_SQL
 from shared.kit.outbox import Outbox
@@ -70,7 +71,9 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
 
         configured = asyncio.Event()
         follower = Follower(js, "notifier", settings.instance, _taking(directory, configured))
+        in_step = InStep(lambda: follower.seen, clock)
         watch_bus(health, client)
+        health.well_checks["revision"] = in_step.well
         health.ready_checks |= {"database": lambda: answers(db), "configuration": follower.ready}
 
         ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
@@ -94,7 +97,7 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         running.start(outbox.sweep_forever(), "outbox")
         settler = Settler(NOTIFIER_PAGES, lambda: publisher, health, clock)
         for _ in range(settings.intake_at_once):  # the order of pages does not matter: a cancel leaves a tombstone
-            subscribe(broker, NOTIFIER_PAGES, settler, handlers(desk))
+            subscribe(broker, NOTIFIER_PAGES, settler, handlers(desk, in_step))
         running.start(_work(broker, configured, [*workers.values(), looker]), "work")
         running.on_stop += [lambda: setattr(health, "draining", True)]
         running.on_stop += [one.stop for one in (*workers.values(), looker)]

@@ -6,10 +6,14 @@ from services.notifier.handlers import Desk, cancel_pages, request_page
 from shared.contracts import Message
 from shared.contracts.pages import PageCancelled, PageRequested
 from shared.kit.broker import Handler
+from shared.kit.in_step import InStep
 
 
-def handlers(desk: Desk) -> Mapping[type[Message], Handler]:
-    """Return what to do with each kind of message of the stream PAGES."""
+def handlers(desk: Desk, in_step: InStep) -> Mapping[type[Message], Handler]:
+    """Return what to do with each kind of message of the stream PAGES.
+
+    A page may be for somebody whom only a newer configuration names: it waits for that one.
+    """
 
     async def requested(message: Message) -> None:
         if isinstance(message, PageRequested):
@@ -19,4 +23,4 @@ def handlers(desk: Desk) -> Mapping[type[Message], Handler]:
         if isinstance(message, PageCancelled):
             await cancel_pages(desk, message)
 
-    return {PageRequested: requested, PageCancelled: cancelled}
+    return {PageRequested: in_step.before(requested), PageCancelled: cancelled}

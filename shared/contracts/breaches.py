@@ -97,9 +97,18 @@ class BreachOpened(BreachEvent):
     breach: OpenBreach
     sample_took_s: Finite | None = None
     """Duration of the probe that made the rule true: `began_at + sample_took_s` is when the probe ended."""
+    revision: int | None = None
+    """Of the configuration it was judged under: a reader that has not come to it yet waits for it a moment."""
 
     @classmethod
-    def of(cls, source: str, breach: OpenBreach, occurred_at: AwareDatetime, took_s: float | None = None) -> Self:
+    def of(
+        cls,
+        source: str,
+        breach: OpenBreach,
+        occurred_at: AwareDatetime,
+        took_s: float | None = None,
+        revision: int | None = None,
+    ) -> Self:
         """Build the event around a breach."""
         return cls(
             event_id=cls.id_of(source, breach.service, breach.key, breach.rev),
@@ -110,6 +119,7 @@ class BreachOpened(BreachEvent):
             rev=breach.rev,
             breach=breach,
             sample_took_s=took_s,
+            revision=revision,
         )
 
 
@@ -166,6 +176,8 @@ class OpenSet(Message):
     covered: dict[str, float] = Field(default_factory=dict)
     """Per service: coverage of the last minute by samples, 0 to 1; a watch counts covered time only."""
     breaches: list[OpenBreach]
+    revision: int | None = None
+    """As in `BreachOpened`."""
 
     @property
     def msg_id(self) -> str:

@@ -91,6 +91,8 @@ class PageRequested(Event):
     runbook: str | None = None
     issue: int = 0
     """Counts re-sends of a request that got no receipt: part of the message id, else the stream would drop it."""
+    revision: int | None = None
+    """Of the configuration that names the addressee."""
 
     @property
     def msg_id(self) -> str:
@@ -129,3 +131,5 @@ class PageReceipt(Event):
     """Why it failed or is unknown, in words for people; how it was acknowledged (`link`, `api`)."""
     undeliverable: bool = False
     """True on the page's own receipt when no channel of this person is left: page the next one, show it red."""
+    revision: int | None = None
+    """The one in the page's request."""

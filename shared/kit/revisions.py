@@ -159,6 +159,11 @@ class Follower:
         self._refused: int | None = None
         self._to_say: Answer | None = None
 
+    @property
+    def seen(self) -> int:
+        """The newest revision that was taken or refused; 0 before the first."""
+        return max(self.current.revision if self.current else 0, self._refused or 0)
+
     async def ready(self) -> str | None:
         """A readiness check: a replica without a configuration is alive and not ready.
 

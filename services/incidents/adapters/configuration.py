@@ -32,15 +32,14 @@ class Configuration:
 
     async def take(self, pointer: Pointer, data: bytes) -> None:
         """Swap to this slice. Raises Refused when it cannot be read; the last good one stays."""
-        del pointer
         try:
-            self._plan = plan_of(IncidentsSlice.model_validate_json(data))
+            self._plan = plan_of(IncidentsSlice.model_validate_json(data), pointer.revision)
         except ValidationError as error:
             raise Refused(f"the slice of incidents cannot be read: {error.errors()[0]['msg']}") from error
         self.taken.set()
 
 
-def plan_of(given: IncidentsSlice) -> Plan:
+def plan_of(given: IncidentsSlice, revision: int) -> Plan:
     """Translate a slice."""
     return Plan(
         programme=given.programme,
@@ -52,6 +51,7 @@ def plan_of(given: IncidentsSlice) -> Plan:
         people=tuple(given.people),
         managers=tuple(name for name, card in given.people.items() if card.role == MANAGER),
         stages={Stage(name.value): _stage(one) for name, one in given.workflow.items()},
+        revision=revision,
     )
 
 

@@ -133,4 +133,5 @@ def _requested(change: Change, page: Page) -> PageRequested:
         lines=list(page.lines),
         runbook=page.runbook,
         issue=page.issue,
+        revision=change.plan.revision,
     )

@@ -105,6 +105,8 @@ class Plan:
     people: tuple[PersonId, ...]
     managers: tuple[PersonId, ...]
     stages: Mapping[Stage, StagePlan]
+    revision: int | None = None
+    """What the pages decided by it name, so that the notifier knows their addressees."""
 
     def escalation(self, services: Collection[ServiceId]) -> Escalation | None:
         """How an incident of these services escalates; None when none of them is configured (any more)."""

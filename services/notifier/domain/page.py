@@ -103,6 +103,7 @@ class Book:
             state=state,
             reason=reason,
             undeliverable=is_undeliverable,
+            revision=request.revision,
         )
 
     def _receipt(self, delivery: Delivery, now: datetime) -> PageReceipt:

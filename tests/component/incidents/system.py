@@ -188,11 +188,14 @@ class System:
             said: dict[str, str] = (await http.get(f"{beat['ops']}/readyz")).json()["problems"]
         return said
 
-    async def configure(self) -> None:
+    async def configure(self, text: str = CONFIGURATION) -> None:
+        part = slices(parse(text, "test.yaml", {}))["incidents"]
+        await self.apply(part.digest(), part.model_dump_json().encode())
+
+    async def apply(self, digest: str, data: bytes) -> None:
         js = self.client.jetstream()
-        part = slices(parse(CONFIGURATION, "test.yaml", {}))["incidents"]
-        await store_slice(js, "incidents", part.digest(), part.model_dump_json().encode())
-        await move_pointer(js, {"incidents": part.digest()}, at="now", by="test")
+        await store_slice(js, "incidents", digest, data)
+        await move_pointer(js, {"incidents": digest}, at="now", by="test")
 
     async def beat(self, name: str, replica: Replica) -> dict[str, str] | None:
         if replica.process.returncode is not None:

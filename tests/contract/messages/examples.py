@@ -163,3 +163,14 @@ EXAMPLES: tuple[c.Message, ...] = (
         at=AT,
     ),
 )
+
+
+def _of_revision(kind: type[c.Message], revision: int) -> c.Message:
+    example = next(one for one in EXAMPLES if type(one) is kind)
+    return example.model_copy(update={"revision": revision})
+
+
+WITH_REVISION: tuple[c.Message, ...] = tuple(
+    _of_revision(kind, 3) for kind in (c.BreachOpened, c.BreachChanged, c.OpenSet, c.PageRequested, c.PageReceipt)
+)
+"""Of kinds whose first goldens are older than this field."""

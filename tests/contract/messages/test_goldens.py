@@ -9,26 +9,30 @@ from pydantic import ValidationError
 from shared import contracts as c
 from shared.contracts.asyncapi import asyncapi, stream_of
 from shared.contracts.base import Subject
-from tests.contract.messages.examples import EXAMPLES
+from tests.contract.messages.examples import EXAMPLES, WITH_REVISION
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def golden_of(message: c.Message) -> Path:
-    return GOLDEN / f"{message.ce_type}.json"
+    return GOLDEN / f"{name_of(message)}.json"
+
+
+def name_of(message: c.Message) -> str:
+    return f"{message.ce_type}.revision" if message in WITH_REVISION else message.ce_type
 
 
 def test_every_kind_of_message_has_an_example() -> None:
     assert [type(example) for example in EXAMPLES] == list(c.MESSAGES)
 
 
-@pytest.mark.parametrize("message", EXAMPLES, ids=lambda m: m.ce_type)
+@pytest.mark.parametrize("message", [*EXAMPLES, *WITH_REVISION], ids=name_of)
 def test_a_golden_is_still_read_as_the_same_message(message: c.Message) -> None:
     golden = json.loads(golden_of(message).read_text(encoding="utf-8"))
     assert type(message).from_json(json.dumps(golden["data"]).encode()) == message
 
 
-@pytest.mark.parametrize("message", EXAMPLES, ids=lambda m: m.ce_type)
+@pytest.mark.parametrize("message", [*EXAMPLES, *WITH_REVISION], ids=name_of)
 def test_a_message_is_still_written_as_its_golden(message: c.Message) -> None:
     golden = json.loads(golden_of(message).read_text(encoding="utf-8"))
     assert message.on_subject == golden["subject"]

@@ -222,7 +222,9 @@ class Stage:
         messages: list[Message] = []
         for record, _ in await self.raw("SAMPLES", f"hc.samples.v1.{partition}.>"):
             taken = await record_of(record, Partition(partition), plans, engine.plan)
-            said = (message_of(output, Partition(partition)) for output in engine.apply(taken))
+            outputs = engine.apply(taken)
+            revision = engine.plan.revision if engine.plan else None
+            said = (message_of(output, Partition(partition), revision) for output in outputs)
             messages += [message for message in said if message is not None]
         return messages
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from services.evaluator.ports import LostPartition
-from shared.contracts import ConfigApplied, SampleBatch, Tick
+from shared.contracts import BreachOpened, ConfigApplied, OpenSet, SampleBatch, Tick
 from shared.values import Location, Outcome
 from tests.unit.evaluator.owning import House, killed, marker, wanted_of
 from tests.unit.evaluator.story import check, down, plan, silent
@@ -174,6 +174,19 @@ async def test_a_replica_that_has_not_heard_of_a_newer_revision_does_not_bring_t
         house.log.append(marker(PLAN).model_copy(update={"hour": 1}))
         await house.hear(owner, seconds=20, failing=FAILING)
     assert house.told == []
+
+
+async def test_what_is_said_names_the_revision_it_was_judged_under() -> None:
+    house = House(PLAN)
+    later = replace(PLAN, revision=2, digest="digest-2")
+    house.plans.store(later)
+    async with house.owned() as owner:
+        await house.hear(owner, seconds=12, failing=range(5, 12))
+        house.wanted = wanted_of(later)
+        await house.hear(owner, seconds=30, failing=range(30, 40))
+    opened = [one.revision for one in house.verdicts if isinstance(one, BreachOpened)]
+    stated = [one.revision for one in house.speaker.said.values() if isinstance(one, OpenSet)]
+    assert (opened, stated) == ([1, 2], [1, 2])
 
 
 async def test_the_marker_is_restated_every_hour() -> None:

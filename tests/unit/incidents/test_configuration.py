@@ -20,7 +20,7 @@ def the_slice() -> IncidentsSlice:
 
 
 def test_a_slice_becomes_a_plan() -> None:
-    plan = plan_of(the_slice())
+    plan = plan_of(the_slice(), 7)
 
     escalation = plan.escalation([ServiceId("erp-web")])
     assert escalation is not None
@@ -29,6 +29,7 @@ def test_a_slice_becomes_a_plan() -> None:
     assert policy is not None
     assert policy.steps[0].wait == timedelta(seconds=1)
     assert plan.managers == ("mira",)
+    assert plan.revision == 7
     assert plan.stage(Stage.RESOLUTION).watch[Severity.CRITICAL] == timedelta(seconds=3)
     assert len(plan.stage(Stage.POST_MORTEM).checklist) == 8
     assert plan.stage(Stage.RESOLUTION).is_gated
