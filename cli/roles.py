@@ -1,11 +1,14 @@
 """The database's roles, one a service: it owns its schema, and sees no other's. `hypercare migrate` keeps them."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
 if TYPE_CHECKING:
     from shared.kit.postgres import Connection
+
+KEPT_FREE: Final = 6
+"""Connections that no service can take: for `migrate`, a back-up, whoever looks into it."""
 
 
 def url_as(database_url: str, role: str, password: str) -> str:
@@ -25,9 +28,12 @@ async def ensure_roles(database_url: str, passwords: Mapping[str, str]) -> list[
         changes = []
         for role, password in passwords.items():
             is_new = await connection.fetchval("SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", role)
+            if is_new:
+                await _make(connection, role)
+            changes += await _limit(connection, role)  # before we log in: it may be why the role cannot
             if is_new or not await _can_log_in(url_as(database_url, role, password)):
                 async with connection.transaction():
-                    await _grant(connection, role, password, is_new=is_new)
+                    await _grant(connection, role, password)
                 changes.append(f"role {role} {'made' if is_new else 'has its new password'}")
         return changes
     finally:
@@ -63,12 +69,26 @@ async def _can_log_in(url: str) -> bool:
     return True
 
 
-async def _grant(connection: "Connection", role: str, password: str, *, is_new: bool) -> None:
+async def _make(connection: "Connection", role: str) -> None:
+    name = await connection.fetchval("SELECT quote_ident($1)", role)
+    await connection.execute(f"CREATE ROLE {name}")
+
+
+async def _grant(connection: "Connection", role: str, password: str) -> None:
     database = await connection.fetchval("SELECT quote_ident(current_database())")
     name = await connection.fetchval("SELECT quote_ident($1)", role)
     secret = await connection.fetchval("SELECT quote_literal($1)", password)
-    if is_new:
-        await connection.execute(f"CREATE ROLE {name}")
     await connection.execute(f"ALTER ROLE {name} LOGIN PASSWORD {secret}")
     await connection.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
     await connection.execute(f"GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {database} TO {name}")
+
+
+async def _limit(connection: "Connection", role: str) -> list[str]:
+    """One service that goes astray must leave the other its half of the server's connections."""
+    settings = "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+    most = max(1, (await connection.fetchval(f"SELECT {settings}") - KEPT_FREE) // 2)
+    if await connection.fetchval("SELECT rolconnlimit FROM pg_roles WHERE rolname = $1", role) == most:
+        return []
+    name = await connection.fetchval("SELECT quote_ident($1)", role)
+    await connection.execute(f"ALTER ROLE {name} CONNECTION LIMIT {most}")
+    return [f"role {role} may open {most} connections"]

@@ -58,7 +58,7 @@ async def test_the_administrators_token_is_known_to_the_services(bus: NatsServer
 async def test_a_role_is_made_and_gets_its_new_password_and_sees_no_other_database(database: str) -> None:
     role = f"made_by_{database.rpartition('/')[2].partition('?')[0]}"
 
-    assert await ensure_roles(database, {role: 'it\'s a "secret"/1'}) == [f"role {role} made"]
+    assert f"role {role} made" in await ensure_roles(database, {role: 'it\'s a "secret"/1'})
     assert await ensure_roles(database, {role: "another"}) == [f"role {role} has its new password"]
     assert await ensure_roles(database, {role: "another"}) == []
 
@@ -66,6 +66,20 @@ async def test_a_role_is_made_and_gets_its_new_password_and_sees_no_other_databa
     assert await connection.fetchval("SELECT current_user") == role
     assert not await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
     await connection.execute("CREATE SCHEMA its_own")
+    await connection.close()
+
+
+async def test_one_services_role_cannot_take_every_connection_of_the_database(database: str) -> None:
+    role = f"greedy_{database.rpartition('/')[2].partition('?')[0]}"
+    connection = await asyncpg.connect(database)
+    half = (await connection.fetchval("SELECT current_setting('max_connections')::int - 3 - 6")) // 2
+
+    assert f"role {role} may open {half} connections" in await ensure_roles(database, {role: "secret"})
+    await connection.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT 2')  # as if the server had had fewer
+    async with asyncpg.create_pool(url_as(database, role, "secret"), min_size=2, max_size=2):
+        with pytest.raises(asyncpg.TooManyConnectionsError):
+            await asyncpg.connect(url_as(database, role, "secret"))
+        assert await ensure_roles(database, {role: "secret"}) == [f"role {role} may open {half} connections"]
     await connection.close()
 
 
