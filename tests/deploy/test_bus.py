@@ -22,8 +22,8 @@ def test_the_bus_takes_its_configuration(objects: list[Object], tmp_path: Path) 
     secrets.parent.mkdir()
     (tmp_path / "keys/nats").rename(secrets)
 
-    flag, path = box["args"]
-    argv = [find_nats_server(), flag, config / Path(path).name, "-t"]
+    flag, path, *more = box["args"]
+    argv = [find_nats_server(), flag, config / Path(path).name, *more, "-t"]
     done = subprocess.run(argv, env=_environment(box, secrets), capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -19,8 +19,9 @@ from cli.keys import write_missing
 from cli.runtime.child import Launch
 from cli.runtime.nats import find_nats_server
 from cli.system import admin_bus, find_system
+from shared.contracts.streams import STREAMS
 from shared.kit.broker import build_broker
-from shared.kit.bus import connect_options, connected, is_alive
+from shared.kit.bus import connect_options, connected, declare_all, is_alive
 from shared.kit.errors import Unusable
 from shared.kit.settings import BusSettings
 from tests.fakes.embedded import Server
@@ -72,7 +73,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     tls = (SHIPPED / "tls/tls.conf").read_text(encoding="utf-8").replace("/run/tls", str(folder))
     (folder / "nats/tls.conf").write_text(tls, encoding="utf-8")
     conf = (SHIPPED / "nats.conf").read_text(encoding="utf-8").replace("port: 4222", f"listen: 127.0.0.1:{port}")
-    conf = conf.replace("0.0.0.0:8222", f"127.0.0.1:{free_port()}").replace('"/data"', f'"{folder}/store"')
+    conf = conf.replace('"/data"', f'"{folder}/store"')
     (folder / "nats/nats.conf").write_text(conf, encoding="utf-8")
     server = TlsServer(folder, port=port)
     server.start()
@@ -132,6 +133,17 @@ async def test_the_command_line_speaks_tls_too(secured: Secured, monkeypatch: py
         monkeypatch.setenv(f"HYPERCARE_NATS_{name}", value)
     async with admin_bus(find_system(folder / "nothing")) as client:
         assert await is_alive(client, timeout=10)
+
+
+async def test_the_shipped_server_has_room_for_every_stream_by_its_own_limit(secured: Secured) -> None:
+    password = (secured.server.folder / "keys/admin/nats_password").read_text(encoding="utf-8")
+    admin = secured.settings.model_copy(update={"nats_user": "admin", "nats_password": SecretStr(password)})
+
+    async with connected(admin, "admin") as client:
+        changes = await declare_all(client.jetstream())
+
+    assert {f"stream {one.name} created" for one in STREAMS} <= {*changes}
+    assert "max_file_store: 14GB" in (SHIPPED / "nats.conf").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
