@@ -82,8 +82,8 @@ class Owner:
         self._records = 0
         self._voice = Voice(speaker)
         self._wait_s = FIRST_WAIT_S
-        self._asked: tuple[int, int] | None = None
-        """The marker we appended last: revision and hour."""
+        self._asked: tuple[int, str, int] | None = None
+        """The marker we appended last: revision, digest and hour."""
 
     @property
     def position(self) -> Position:
@@ -183,13 +183,12 @@ class Owner:
         needs_none = plan is None or (plan.revision == wanted.revision and not plan.checks)
         if needs_none and self.partition not in wanted.used:
             return
-        asked = (wanted.revision, to_ns(self._clock.now()) // HOUR_NS)
+        asked = (wanted.revision, wanted.digest, to_ns(self._clock.now()) // HOUR_NS)
         if asked == self._asked:
             return
         self._asked = asked
-        await self._speaker.say(
-            ConfigApplied(partition=self.partition, revision=asked[0], digest=wanted.digest, hour=asked[1])
-        )
+        revision, digest, hour = asked
+        await self._speaker.say(ConfigApplied(partition=self.partition, revision=revision, digest=digest, hour=hour))
 
     async def _checkpoint_when_due(self, now: float) -> None:
         is_due = now - self._saved_at >= self._pace.checkpoint_every_s

@@ -75,11 +75,11 @@ class Tick(Message):
 
     partition: Partition
     after: int
-    """The stream sequence of the last record seen: two owners' ticks after the same record are one."""
+    """The stream sequence of the last record seen."""
 
     @property
     def msg_id(self) -> str:
-        """One tick per record it follows, whoever sends it."""
+        """One tick per record it follows; on the bus the owner adds a secret of its own."""
         return f"tick.{self.partition}.{self.after}"
 
 
@@ -98,5 +98,5 @@ class ConfigApplied(Message):
 
     @property
     def msg_id(self) -> str:
-        """One marker per revision and hour, whoever sends it."""
+        """One marker per revision and hour; on the bus the owner adds a secret of its own."""
         return stable_id("config", self.partition, self.revision, self.digest, self.hour)

@@ -21,7 +21,7 @@ from nats.errors import NoRespondersError
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, BadRequestError, NotFoundError, ServerError
 
-from shared.contracts.base import Message, envelope
+from shared.contracts.base import MSG_ID_HEADER, Message, envelope
 from shared.contracts.streams import BUCKETS, CONFIG, CONSUMERS, LIVE, STREAMS, Bucket, Consumer, Stream
 from shared.kit.crash_points import reached
 from shared.kit.errors import Transient, Unusable
@@ -33,6 +33,8 @@ from shared.kit.tls import tls_options
 log = get_logger()
 
 CONFIG_STREAM: Final = CONFIG.stream
+LARGEST_VALUE: Final = 64 * 1024
+"""Bytes of a message in a key-value bucket: ours have some hundreds, and a service may write as many as it likes."""
 
 CONNECT_OPTIONS: Final[dict[str, Any]] = {
     # A server that falls silent without a word is left after four to six seconds: sooner than a prober that is
@@ -157,9 +159,12 @@ class Publisher:
         self._prefix = self._client.new_inbox() + "."
         await self._client.subscribe(self._prefix + "*", cb=self._on_answer)
 
-    async def publish(self, message: Message, *, at: str | None = None, give_up_s: float = 30.0) -> Stored:
-        """Publish a contract message on its own subject."""
+    async def publish(
+        self, message: Message, *, at: str | None = None, id_ends_in: str = "", give_up_s: float = 30.0
+    ) -> Stored:
+        """Publish a contract message on its own subject, under its own id and what that is to end in."""
         headers = envelope(message, self._source, at=at)
+        headers[MSG_ID_HEADER] += id_ends_in
         return await self.publish_raw(message.on_subject, message.to_json(), headers, give_up_s=give_up_s)
 
     async def publish_raw(
@@ -260,19 +265,17 @@ async def _declare_stream(js: JetStreamContext, stream: Stream, replicas: int) -
 
 async def _declare_bucket(js: JetStreamContext, bucket: Bucket, replicas: int) -> str | None:
     try:
-        known = (await js.stream_info(bucket.stream)).config
-        said = "brought up to date"
+        known, said = (await js.stream_info(bucket.stream)).config, None
     except NotFoundError:
-        known = await _make_bucket(js, bucket, replicas)
-        said = "created"
+        known, said = await _make_bucket(js, bucket, replicas), f"bucket {bucket.name} created"
     # One message with `Nats-Rollup: all` on a key of one's own would empty a whole bucket. Only objects are made by it.
-    may_roll_up = bucket.is_objects
-    copies = max(replicas, known.num_replicas or 1)
-    if (known.num_replicas or 1) < copies or bool(known.allow_rollup_hdrs) != may_roll_up:
-        await js.update_stream(known, num_replicas=copies, allow_rollup_hdrs=may_roll_up)
-    elif said != "created":
-        return None
-    return f"bucket {bucket.name} {said}"
+    wanted: dict[str, Any] = {"num_replicas": max(replicas, known.num_replicas or 1)}
+    wanted |= {} if bucket.is_objects else {"allow_rollup_hdrs": False, "max_msg_size": LARGEST_VALUE}
+    differs = {name: value for name, value in wanted.items() if (getattr(known, name) or False) != value}
+    if differs:
+        await js.update_stream(known, **differs)
+        said = said or f"bucket {bucket.name} brought up to date ({', '.join(differs)})"
+    return said
 
 
 async def _make_bucket(js: JetStreamContext, bucket: Bucket, replicas: int) -> api.StreamConfig:

@@ -27,6 +27,8 @@ log = get_logger()
 
 POINTER: Final = "current"
 LOOK_EVERY_S: Final = 0.5
+LONGEST_REASON: Final = 8_000
+"""Characters of a refusal that are kept: a value in a bucket has its limit."""
 
 BUS_FAULTS: Final = (NatsError, OSError, TimeoutError)
 
@@ -115,9 +117,7 @@ async def move_pointer(js: JetStreamContext, digests: dict[str, str], *, at: str
         entry = await bucket.get(POINTER)
         last, revision = entry.revision or 0, Pointer.from_json(entry.value or b"{}").revision
     except KeyNotFoundError:
-        # A pointer that was lost had a revision, and logs that go on by it: each took at least one message here, and
-        # the bucket's numbers never run back.
-        last, revision = 0, (await js.stream_info(CONFIG.stream)).state.last_seq
+        last, revision = 0, await _floor(js)
     pointer = Pointer(revision + 1, digests, at, by)
     try:
         if last:
@@ -127,6 +127,17 @@ async def move_pointer(js: JetStreamContext, digests: dict[str, str], *, at: str
     except NatsError as error:
         raise Refused(f"somebody else applied a configuration at the same time: {error}") from error
     return pointer
+
+
+async def _floor(js: JetStreamContext) -> int:
+    """What a revision is counted from where there is no pointer: 0, or above the one that was lost.
+
+    Logs and replicas go on by that. Each revision took at least one message of the bucket, whose numbers never run
+    back; and where the bucket is new, its replicas say by what they work (see Follower).
+    """
+    state = (await js.stream_info(CONFIG.stream)).state
+    answers = await read_answers(js)
+    return max(state.last_seq, *(max(one.revision, one.works_by) for one in answers)) if answers else state.last_seq
 
 
 async def read_answers(js: JetStreamContext) -> list[Answer]:
@@ -156,13 +167,14 @@ class Follower:
         self._instance = instance
         self._take = take
         self.current: Pointer | None = None
-        self._refused: int | None = None
+        self._refused: tuple[int, str] | None = None
         self._to_say: Answer | None = None
+        self._is_lost_said = False
 
     @property
     def seen(self) -> int:
         """The newest revision that was taken or refused; 0 before the first."""
-        return max(self.current.revision if self.current else 0, self._refused or 0)
+        return max(self.current.revision if self.current else 0, self._refused[0] if self._refused else 0)
 
     async def ready(self) -> str | None:
         """A readiness check: a replica without a configuration is alive and not ready.
@@ -190,7 +202,11 @@ class Follower:
 
     async def _take_if_new(self) -> None:
         pointer = await read_pointer(self._js)
-        if pointer is None or pointer.revision in {self._refused, self.current and self.current.revision}:
+        if pointer is None:
+            self._say_lost()
+            return
+        self._is_lost_said = False
+        if self._mark(pointer) in {self._refused, self.current and self._mark(self.current)}:
             return
         data = await fetch_slice(self._js, self._service, pointer.digests[self._service])
         try:
@@ -199,13 +215,24 @@ class Follower:
             log.warning("config_refused", revision=pointer.revision, reason=refused.reason)
             if self.current is None:
                 self.current = await self._take_last_good()
-            self._refused = pointer.revision
+            self._refused = self._mark(pointer)
             self._to_say = self._answer(pointer.revision, because=refused.reason)
             return
         self.current, self._refused = pointer, None
         CONFIG_REVISION.set(pointer.revision)
         self._to_say = self._answer(pointer.revision)
         log.info("config_taken", revision=pointer.revision)
+
+    def _mark(self, pointer: Pointer) -> tuple[int, str]:
+        """A revision as this service sees it: after a loss of the bus the same number may name another."""
+        return pointer.revision, pointer.digests[self._service]
+
+    def _say_lost(self) -> None:
+        """Say anew by what we work: the bus lost it, not we, and the next revision must be numbered above it."""
+        if self.current is not None and not self._is_lost_said:
+            self._is_lost_said = True
+            self._to_say = self._answer(self.current.revision)
+            log.warning("config_pointer_lost", works_by=self.current.revision)
 
     async def _take_last_good(self) -> Pointer | None:
         """Started anew on a revision we refuse: take what we worked by before. Raises Transient."""
@@ -231,7 +258,7 @@ class Follower:
     def _answer(self, revision: int, because: str = "") -> Answer:
         now = self.current
         works_by, digest = (now.revision, now.digests[self._service]) if now else (0, "")
-        return Answer(self._service, self._instance, revision, not because, because, works_by, digest)
+        return Answer(self._service, self._instance, revision, not because, because[:LONGEST_REASON], works_by, digest)
 
     @property
     def _key(self) -> str:

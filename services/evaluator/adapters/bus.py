@@ -1,6 +1,7 @@
 """The evaluator's words on the bus, and configuration by digest."""
 
 import asyncio
+import secrets
 from typing import Final
 
 from nats.js import JetStreamContext
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 from services.evaluator.compile import compile_plan
 from services.evaluator.domain.plan import PartitionPlan
 from shared.config import EvaluatorSlice
-from shared.contracts import Message
+from shared.contracts import ConfigApplied, Message, Tick
 from shared.kit.bus import Publisher
 from shared.kit.errors import Transient
 from shared.kit.logging import get_logger
@@ -23,16 +24,23 @@ KEPT: Final = 4
 
 
 class BusSpeaker:
-    """Publishes under the message's own id for as long as it takes: said twice is stored once."""
+    """Publishes under the message's own id for as long as it takes: said twice is stored once.
+
+    But for the log's control records, whose ids end in a secret of this start: probers write to the same stream, and
+    whoever guesses an id can say something else under it first, so that the bus drops ours as said before. Two owners'
+    ticks and markers are then two, which changes nothing.
+    """
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
+        self._secret = secrets.token_hex(16)
 
     async def say(self, message: Message) -> None:
         """Return when the bus has stored it."""
+        ending = f".{self._secret}" if isinstance(message, Tick | ConfigApplied) else ""
         while True:
             try:
-                await self._publisher.publish(message)
+                await self._publisher.publish(message, id_ends_in=ending)
             except Transient as error:
                 log.warning("verdict_delayed", type=message.ce_type, reason=error.reason)
                 await asyncio.sleep(0.2)

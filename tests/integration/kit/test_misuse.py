@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from cli.runtime.nats import bus_logins
+from services.evaluator.adapters.bus import BusSpeaker
 from services.evaluator.adapters.jetstream_log import JetStreamLog
 from shared.contracts import BreachOpened, ConfigApplied, PageRequested, Tick
 from shared.contracts.permissions import BUS_USERS
@@ -283,3 +284,23 @@ async def test_nobody_empties_a_bucket_by_a_key_of_its_own(bus: Bus, user: str) 
             with pytest.raises(Transient, match="rollup"):
                 await say(client, subject, b"{}", {"Nats-Rollup": "all"}, give_up_s=0)
     assert await bus.state() == before
+
+
+async def test_nobody_keeps_a_tick_or_a_marker_out_by_saying_its_id_first(bus: Bus) -> None:
+    # given a prober that has said something under the ids which the owner's next records have in the contract
+    tick, marker = (record.model_copy(update={"partition": Partition(5)}) for record in (TICK, MARKER))
+    async with bus.login("prober") as prober:
+        for record in (tick, marker):
+            await say(prober, "hc.samples.v1.5.main", b"{}", {"Nats-Msg-Id": record.msg_id})
+    # when the owner says them
+    async with bus.login("evaluator") as evaluator:
+        publisher = Publisher(evaluator, "/x")
+        await publisher.start()
+        speaker = BusSpeaker(publisher)
+        for record in (tick, marker):
+            await speaker.say(record)
+        log = JetStreamLog(evaluator, evaluator.jetstream(), Partition(5))
+        async with contextlib.aclosing(log.read(await log.where(None))) as found:
+            records = [await anext(found) for _ in range(4)]
+    # then they are in the log
+    assert [record and record.kind for record in records][2:] == [TICK.ce_type, MARKER.ce_type]
