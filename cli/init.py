@@ -51,8 +51,14 @@ escalations:
     default: {steps: [{notify: [me], wait: 5m}], repeat: 2}
 
 channels:
-  # A mail server that asks for a login: add username: env:SMTP_USER, password: env:SMTP_PASSWORD, starttls: true
-  email: [{smtp: {host: 127.0.0.1, port: 2525, from: hypercare@example.org}}]
+  # The mail server of the drill, which delivers to nobody: before anybody relies on being paged, put your own in its
+  # place, without `starttls: false`. If it asks for a login, add username: env:SMTP_USER, password: env:SMTP_PASSWORD
+  email:
+    - smtp:
+        host: '$${SINK_HOST:-127.0.0.1}'
+        port: '$${SINK_SMTP_PORT:-2525}'
+        starttls: false
+        from: hypercare@example.org
 """)
 
 

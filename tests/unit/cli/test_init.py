@@ -20,6 +20,17 @@ def test_a_configuration_can_be_written_to_standard_output(tmp_path: Path, monke
     assert [check.http.url for check in load(tmp_path / "own.yaml", {}).checks.values() if check.http] == [URL]
 
 
+def test_the_mail_server_is_the_drills_wherever_that_runs(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    CliRunner().invoke(app, ["init", "-f", str(file), URL])
+
+    here, in_compose = (load(file, variables).channels.email[0].smtp for variables in ({}, {"SINK_HOST": "sinks"}))
+
+    assert (here.host, here.port) == ("127.0.0.1", 2525)
+    assert (in_compose.host, in_compose.port, in_compose.uses_starttls) == ("sinks", 2525, False)
+    assert "which delivers to nobody" in file.read_text()
+
+
 def test_where_nothing_can_be_written_it_says_so_in_one_line(tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["init", "-f", str(tmp_path / "none" / "hypercare.yaml"), URL])
 
