@@ -47,6 +47,9 @@ CONNECT_OPTIONS: Final[dict[str, Any]] = {
     "allow_reconnect": True,
 }
 
+SAY_AGAIN_S: Final = 10.0
+"""How long the log hears nothing of an error that stays the same."""
+
 
 def credentials(settings: BusSettings) -> dict[str, Any]:
     """User and password as nats-py wants them; nothing where the bus asks for none."""
@@ -60,8 +63,25 @@ def inbox_prefix(settings: BusSettings, service: str) -> str:
     return f"_INBOX.{settings.nats_user or service}"
 
 
-async def _say_error(error: Exception) -> None:
-    log.warning("bus_error", error=repr(error))
+def _in_words(error: Exception) -> str:
+    if "authorization" not in str(error).lower():
+        return repr(error)
+    return f"the bus refuses the login: HYPERCARE_NATS_USER, HYPERCARE_NATS_PASSWORD (or _FILE): {error}"
+
+
+class _Errors:
+    """Logs what a client reports. A bus that refuses us is tried five times a second: that is said now and then."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+
+    async def say(self, error: Exception) -> None:
+        now = asyncio.get_running_loop().time()
+        self._said = {words: at for words, at in self._said.items() if now - at < SAY_AGAIN_S}
+        if (words := _in_words(error)) in self._said:
+            return
+        self._said[words] = now
+        log.warning("bus_error", error=words)
 
 
 async def _say_disconnected() -> None:
@@ -85,7 +105,7 @@ def connect_options(settings: BusSettings, service: str) -> dict[str, Any]:
         **tls_options(settings.nats_ca_file, settings.nats_cert_file, settings.nats_key_file),
         "name": service,
         "inbox_prefix": inbox_prefix(settings, service),
-        "error_cb": _say_error,
+        "error_cb": _Errors().say,
         "disconnected_cb": _say_disconnected,
         "reconnected_cb": _say_reconnected,
     }
