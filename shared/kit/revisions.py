@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.errors import KeyNotFoundError, NoKeysError, ObjectNotFoundError
+from nats.js.errors import KeyNotFoundError, NotFoundError, ObjectNotFoundError
 from pydantic import TypeAdapter, ValidationError
 
 from shared.contracts.streams import CONFIG, REVISIONS
@@ -141,16 +141,20 @@ async def _floor(js: JetStreamContext) -> int:
 
 
 async def read_answers(js: JetStreamContext) -> list[Answer]:
-    """Every replica's latest answer, also of replicas that are gone."""
-    bucket = await js.key_value(CONFIG.name)
-    answers = []
-    try:
-        keys = await bucket.keys()
-    except NoKeysError:  # an empty bucket
-        return []
-    for key in [key for key in keys if key.startswith("answers.")]:
-        with contextlib.suppress(KeyNotFoundError):
-            answers.append(Answer.from_json((await bucket.get(key)).value or b""))
+    """Every replica's latest answer, also of replicas that are gone.
+
+    Message after message up to what is there now: the client's own list of keys is empty once in a while, when its
+    watcher has not looked at the first message yet.
+    """
+    answers, sequence = list[Answer | None](), 0
+    last = (await js.stream_info(CONFIG.stream)).state.last_seq
+    while sequence < last:
+        try:
+            found = await js.get_msg(CONFIG.stream, sequence + 1, subject=f"$KV.{CONFIG.name}.answers.>", next=True)
+        except NotFoundError:
+            break
+        answers.append(Answer.from_json(found.data or b""))
+        sequence = found.seq or last
     return [answer for answer in answers if answer is not None]
 
 
