@@ -17,7 +17,7 @@ from cli.system import SCHEMAS
 from shared.config.errors import shortened
 from shared.contracts.permissions import BUS_USERS
 from shared.kit.errors import Unusable
-from shared.kit.settings import environment
+from shared.kit.settings import PREFIX, environment
 
 ROOT: Final = Path(__file__).parent.parent.parent
 """The repository: services start there, so that no folder of the user's named `services` gets in their way."""
@@ -96,11 +96,22 @@ def service_specs(
     return specs
 
 
+def _is_setting(name: str) -> bool:
+    """Whether a variable of ours is a service's setting (`HYPERCARE_CA_FILE`) and nobody's key or login.
+
+    Those are the installation's own, and each service gets its own alone.
+    """
+    if not name.startswith(PREFIX):
+        return False
+    plain = name.removeprefix(PREFIX).removesuffix("_FILE")
+    return not (plain.startswith("NATS_") or plain.endswith(("_KEY", "PASSWORD", "TOKEN", "DATABASE_URL")))
+
+
 def _service_env(home: Installation, service: str, instance: str, secrets: Collection[str]) -> dict[str, str]:
     everything = {**environment(), **home.extra_env}
     env = {
         **{key: value for key, value in everything.items() if key in secrets},
-        **{key: value for key, value in environment().items() if key in SHARED_WITH_CHILDREN},
+        **{key: value for key, value in environment().items() if key in SHARED_WITH_CHILDREN or _is_setting(key)},
         "PYTHONUNBUFFERED": "1",
         "HYPERCARE_INSTANCE": instance,
         "HYPERCARE_NATS_URL": home.nats_url,

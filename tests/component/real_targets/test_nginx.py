@@ -102,7 +102,7 @@ def mails(shop: Shop, kind: str) -> list[str]:
 
 def about(incident: dict[str, Any], texts: list[str]) -> list[str]:
     """The mails of an incident."""
-    return [text for text in texts if f"Incident: {incident['name']} (shop)" in text]
+    return [text for text in texts if f"Incident: {incident['name']}\n" in text]
 
 
 def have_come(shop: Shop, kind: str, found: By) -> bool:
