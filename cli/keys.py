@@ -104,7 +104,9 @@ def _is_whole(path: Path, text: str) -> bool:
 
 
 def _files(made: "Secrets", users: tuple[str, ...], database: str) -> Iterator[tuple[Path, str]]:
-    yield Path("nats/route_password"), token_urlsafe(24)  # between the nodes of a cluster; nobody else has it
+    # Between the nodes of a cluster; nobody else has it. nats-server reads it as a value of its configuration, out of
+    # the environment: one that begins with "-" would be a number that is none.
+    yield Path("nats/route_password"), f"r{token_urlsafe(24)}"
     yield PASSWORDS, "".join(f"HYPERCARE_BUS_{user.upper()}: {json.dumps(made.bus[user])}\n" for user in users)
     for user in users:
         yield Path(user, "nats_password"), made.bus[user]

@@ -56,6 +56,14 @@ def test_a_second_run_changes_nothing_and_says_so(tmp_path: Path) -> None:
     assert f"nothing was missing in {tmp_path}" in said
 
 
+def test_what_the_nodes_know_each_other_by_begins_with_a_letter(tmp_path: Path) -> None:
+    """nats-server reads it out of its environment, and takes what begins with a hyphen for a number."""
+    for number in range(50):
+        write_missing(tmp_path / str(number), DATABASE)
+    assert all(path.read_text("utf-8")[0].isalpha() for path in tmp_path.glob("*/nats/route_password"))
+    assert len(list(tmp_path.glob("*/nats/route_password"))) == 50
+
+
 def test_what_got_lost_is_made_anew_from_what_others_have(tmp_path: Path) -> None:
     write_missing(tmp_path, DATABASE)
     before = read(tmp_path)
