@@ -76,16 +76,8 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         health.well_checks["revision"] = in_step.well
         health.ready_checks |= {"database": lambda: answers(db), "configuration": follower.ready}
 
-        ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
-        sock = bind(settings.http_host, settings.http_port, shared=settings.http_shared_port)
-        app = build_app(Doors(desk, directory, Tokens(js, settings.token_key.get_secret_value(), clock)))
-        await stack.enter_async_context(serving(app, sock))
-        http_url = url_for_others(settings.http_host, sock.getsockname()[1], settings.nats_urls[0])
-        facts = {
-            "pid": str(os.getpid()),
-            "ops": url_for_others(settings.ops_host, ops_port, settings.nats_urls[0]),
-            "http": http_url,
-        }
+        tokens = Tokens(js, settings.token_key.get_secret_value(), clock)
+        facts = await _serve(stack, settings, health, Doors(desk, directory, tokens))
         members = Membership(client, publisher, Beat("notifier", settings.instance, start_nonce(), 0, facts=facts))
         stack.push_async_callback(members.leave)
 
@@ -103,6 +95,19 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         running.on_stop += [one.stop for one in (*workers.values(), looker)]
         log.info("listening", **facts)
         yield running
+
+
+async def _serve(stack: contextlib.AsyncExitStack, settings: Settings, health: Health, doors: Doors) -> dict[str, str]:
+    """Answer machines and people until the stack closes; returns where, for `hypercare status`."""
+    ops_port = await stack.enter_async_context(serving_ops(health, settings.ops_host, settings.ops_port))
+    sock = bind(settings.http_host, settings.http_port, shared=settings.http_shared_port)
+    await stack.enter_async_context(serving(build_app(doors), sock))
+    bus = settings.nats_urls[0]
+    return {
+        "pid": str(os.getpid()),
+        "ops": url_for_others(settings.ops_host, ops_port, bus),
+        "http": url_for_others(settings.http_host, sock.getsockname()[1], bus),
+    }
 
 
 async def _work(broker: NatsBroker, configured: asyncio.Event, workers: list[DueWorker]) -> None:

@@ -179,8 +179,3 @@ def watched(change: Change, at: datetime, coverage: float) -> Change:
     if more.is_over and not was_over:
         change = change.note("watch_over", f"seen well for {more.covered_s:.0f} s, as asked")
     return change
-
-
-def with_listed(change: Change, breach: Breach) -> Change:
-    """It is listed again: nothing has ended."""
-    return change.with_breach(breach)
