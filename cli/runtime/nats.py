@@ -7,15 +7,11 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from cli.runtime.child import DATA_MARKER, Launch
 from shared.contracts.permissions import BusUser
 from shared.kit.bus_rights import accounts
 from shared.kit.errors import Unusable
-
-ANY_PORT: Final = -1
-"""nats-server itself takes a free port and writes it into its ports file: nobody can take it in between."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +34,9 @@ class NatsSetup:
     """How one server runs. `folder` holds its configuration and its store, and belongs to it alone."""
 
     folder: Path
+    port: int
     logins: tuple[BusLogin, ...] = ()
     """Nobody: everyone may do everything (tests)."""
-    port: int = ANY_PORT
-    monitor_port: int | None = None
     lock_fd: int | None = None
     """Held open by the server for as long as it lives: two servers on one store destroy it without a word."""
     marker: str = ""
@@ -68,8 +63,6 @@ def find_nats_server() -> Path:
 def prepare_nats(setup: NatsSetup) -> Launch:
     """Write the configuration (mode 0600: it holds the passwords) and return how to start the server."""
     setup.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for stale in setup.folder.glob("*.ports"):
-        stale.unlink()
     path = setup.folder / "nats.conf"
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -86,27 +79,13 @@ def _configuration(setup: NatsSetup) -> dict[str, object]:
         "server_name": "hypercare",
         "host": "127.0.0.1",
         "port": setup.port,
-        "ports_file_dir": str(setup.folder),
         # `always`: the default acknowledges up to two minutes before it has stored, and numbers are used again.
         "jetstream": {"store_dir": str(setup.folder / "store"), "sync_interval": "always"},
     }
-    if setup.monitor_port is not None:
-        wanted["http"] = f"127.0.0.1:{setup.monitor_port}"
     if setup.logins:
         passwords = {login.name: login.password for login in setup.logins}
         wanted |= accounts([login.user for login in setup.logins], lambda user: passwords[user.name])
     return wanted
-
-
-def port_taken(folder: Path) -> int | None:
-    """The port the server of this folder listens on, by its ports file; None until it has written it."""
-    for path in folder.glob("*.ports"):
-        try:
-            urls = json.loads(path.read_text(encoding="utf-8")).get("nats", [])
-        except ValueError:  # half-written
-            return None
-        return int(urls[0].rpartition(":")[2]) if urls else None
-    return None
 
 
 def answers(port: int, login: BusLogin | None = None, *, timeout_s: float = 1.0) -> bool:

@@ -20,7 +20,7 @@ STORE_STOP_S: Final = 2.5
 
 def nats_spec(folder: DataFolder, logins: tuple[BusLogin, ...], port: int) -> ProcessSpec:
     """The bus on `<folder>/nats`. The first login asks whether it is ready."""
-    setup = NatsSetup(folder.path / "nats", logins, port, lock_fd=folder.lock_fd, marker=str(folder.path))
+    setup = NatsSetup(folder.path / "nats", port, logins, lock_fd=folder.lock_fd, marker=str(folder.path))
     return ProcessSpec(
         name="nats",
         launch=lambda: prepare_nats(setup),

@@ -48,8 +48,6 @@ class InContainer(Server):
     """A server whose process is a container. Its port on 127.0.0.1 stays through restarts."""
 
     _container: DockerContainer | None = field(default=None, init=False, repr=False)
-    _ports: Ports = field(default_factory=Ports, init=False, repr=False)
-    """Holds the reservation of our port for as long as we live."""
 
     def _prepared(self) -> DockerContainer:
         raise NotImplementedError
@@ -110,12 +108,11 @@ class InContainer(Server):
             self._container = None
         self._forget()
 
-    def _publish(self, container: DockerContainer, inside: int) -> int:
-        """Publish a port of the container on one of ours, on 127.0.0.1 only; returns ours."""
-        port = self._ports.choose(str(inside))
-        # An explicit one: the engine gives a container with a random one another at every start.
-        container.ports[f"{inside}/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment]  # the engine takes a pair
-        return port
+
+def _publish(container: DockerContainer, inside: int, port: int) -> None:
+    """Publish a port of the container on one of ours, on 127.0.0.1 only."""
+    # An explicit one: the engine gives a container with a random one another at every start.
+    container.ports[f"{inside}/tcp"] = ("127.0.0.1", port)  # type: ignore[assignment]  # the engine takes a pair
 
 
 @dataclass
@@ -123,28 +120,25 @@ class NatsContainer(InContainer, NatsServer):
     """nats-server in a container, with the very configuration that `hypercare up` writes but for its places."""
 
     def _prepared(self) -> DockerContainer:
-        prepare_nats(NatsSetup(folder=self.folder, logins=self.logins))
+        prepare_nats(NatsSetup(self.folder, 4222, self.logins))
         written = json.loads((self.folder / "nats.conf").read_text(encoding="utf-8"))
-        del written["ports_file_dir"]
-        written |= {"host": "0.0.0.0", "port": 4222}
+        written["host"] = "0.0.0.0"
         written["jetstream"]["store_dir"] = "/hypercare/store"
         container = DockerContainer(NATS_IMAGE, command="-c /hypercare/nats.conf", user="0")
         container.with_copy_into_container(json.dumps(written).encode(), "/hypercare/nats.conf")
-        self.port = self._publish(container, 4222)
+        _publish(container, 4222, self.port)
         return container
-
-    def _is_ready(self) -> bool:
-        return self._answers()
 
 
 @dataclass
 class PostgresContainer(InContainer, PostgresServer):
     """Postgres in a container, with the database and the roles of the embedded one."""
 
-    port: int = field(default=0, init=False)
+    port: int = field(init=False)
+    ports: Ports = field(default_factory=Ports, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Nothing to prepare on our side."""
+        self.port = self.ports.choose("postgres")
 
     def dsn_of(self, role: str, database: str = DATABASE) -> str:
         """A role's own."""
@@ -161,7 +155,7 @@ class PostgresContainer(InContainer, PostgresServer):
             },
         )
         container.with_copy_into_container(self._roles().encode(), "/docker-entrypoint-initdb.d/roles.sql")
-        self.port = self._publish(container, 5432)
+        _publish(container, 5432, self.port)
         return container
 
     def _roles(self) -> str:

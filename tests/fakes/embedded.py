@@ -23,7 +23,8 @@ import asyncpg
 
 from cli.runtime.account import account_for, make_private, reachable_binaries
 from cli.runtime.child import Launch, spawn
-from cli.runtime.nats import ANY_PORT, BusLogin, NatsSetup, answers, port_taken, prepare_nats
+from cli.runtime.nats import BusLogin, NatsSetup, answers, prepare_nats
+from cli.runtime.ports import Ports
 from cli.runtime.postgres import DATABASE, SUPERUSER, PostgresSetup, accepts_connections, prepare_postgres
 
 START_LIMIT_S: Final = 30.0
@@ -133,7 +134,12 @@ class NatsServer(Server):
     """A nats-server with JetStream. It keeps its port through restarts."""
 
     logins: tuple[BusLogin, ...] = ()
-    port: int = ANY_PORT
+    port: int = field(init=False)
+    ports: Ports = field(default_factory=Ports, init=False, repr=False)
+    """Holds the reservation of our port for as long as we live."""
+
+    def __post_init__(self) -> None:
+        self.port = self.ports.choose("nats")
 
     @property
     def url(self) -> str:
@@ -141,16 +147,9 @@ class NatsServer(Server):
         return f"nats://127.0.0.1:{self.port}"
 
     def _launch(self) -> Launch:
-        return prepare_nats(NatsSetup(folder=self.folder, logins=self.logins, port=self.port))
+        return prepare_nats(NatsSetup(self.folder, self.port, self.logins))
 
     def _is_ready(self) -> bool:
-        port = port_taken(self.folder)
-        if port is None:
-            return False
-        self.port = port
-        return self._answers()
-
-    def _answers(self) -> bool:
         return answers(self.port, self.logins[0] if self.logins else None)
 
 

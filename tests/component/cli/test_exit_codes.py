@@ -1,11 +1,11 @@
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.component.cli.running import Up, hypercare, hypercare_as, python_of
+from tests.fakes.ports import closed_port
 
 ASKING = (
     ("status",),
@@ -40,10 +40,8 @@ def test_where_nothing_runs_every_command_says_so_with_code_3(command: tuple[str
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port that is bound, so that nobody else takes it, and where nobody listens."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
+    with closed_port() as port:
+        yield port
 
 
 @pytest.mark.parametrize("command", [c for c in ASKING if c[0] not in {"migrate", "drill"}], ids=" ".join)

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cli.runtime.nats import bus_logins
+from cli.runtime.ports import Ports
 from services.console.bootstrap import bootstrap
 from services.console.settings import Settings
 from shared import contracts as c
@@ -348,19 +349,15 @@ class Console:
 @contextlib.asynccontextmanager
 async def console(there: World, *, instance: str = "console-0", recheck_s: float = 30) -> AsyncIterator[Console]:
     """The real console, as bootstrapped, on a free port."""
-    sock = bind("127.0.0.1", 0)
-    free = sock.getsockname()[1]
-    sock.close()
-    ops = bind("127.0.0.1", 0)
-    ops_port = ops.getsockname()[1]
-    ops.close()
+    ports = Ports()
+    port, ops_port = ports.choose("console"), ports.choose("ops")
     settings = Settings(
         nats_url=there.server.url,
         nats_user="console",
         nats_password=SecretStr(_password("console")),
         token_key=SecretStr(TOKEN_KEY),
         incidents_url=there.incidents.url,
-        http_port=free,
+        http_port=port,
         ops_port=ops_port,
         instance=instance,
         drain_s=1,
@@ -368,7 +365,7 @@ async def console(there: World, *, instance: str = "console-0", recheck_s: float
     )
     async with bootstrap(settings) as running:
         try:
-            yield Console(f"http://127.0.0.1:{free}", f"http://127.0.0.1:{ops_port}")
+            yield Console(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{ops_port}")
         finally:
             for hook in running.on_stop:
                 hook()

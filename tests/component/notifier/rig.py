@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
+from cli.runtime.ports import Ports
 from services.notifier.adapters.postgres import MIGRATIONS
 from services.notifier.bootstrap import bootstrap
 from services.notifier.settings import Settings
@@ -33,12 +33,6 @@ from tests.fakes.sinks import Sinks
 LINK_KEY = "a-key-for-links-in-tests"
 TWILIO_SID = "AC" + "0" * 32
 SECRETS = {"TEST_TWILIO_SID": TWILIO_SID, "TEST_TWILIO_TOKEN": "twilio-token", "TEST_HOOK_SECRET": "hook-secret"}
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def slice_for(sinks: Sinks, public_url: str, **changes: Any) -> NotifierSlice:
@@ -128,9 +122,12 @@ class Rig:
     publisher: Publisher
     nats_url: str
     dsn: str
-    public_port: int = field(default_factory=free_port)
+    ports: Ports = field(default_factory=Ports)
     receipts: list[PageReceipt] = field(default_factory=list)
     revision: int = 0
+
+    def __post_init__(self) -> None:
+        self.public_port = self.ports.choose("public")
 
     @property
     def public_url(self) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,6 +34,7 @@ from shared.config.slice_models import SlackHook, SmtpAccount, TwilioAccount, We
 from shared.kit.clock import SystemClock
 from shared.values import DeliveryId, IncidentId, PageId, stable_id
 from tests.component.notifier.rig import SECRETS, TWILIO_SID
+from tests.fakes.ports import closed_port
 from tests.fakes.sinks import Sinks, running_sinks
 
 CLOCK = SystemClock()
@@ -75,14 +75,6 @@ def smtp(port: int, **changes: object) -> SmtpAccount:
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     async with build_client(2.0) as found:
         yield found
-
-
-@asynccontextmanager
-async def closed_port() -> AsyncIterator[int]:
-    """A port that refuses: bound, never listening."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield sock.getsockname()[1]
 
 
 @asynccontextmanager
@@ -151,7 +143,7 @@ async def test_a_mail_server_that_answers_too_late_is_unknown(sinks: Sinks) -> N
 
 
 async def test_a_mail_server_that_is_away_or_silent_has_taken_nothing() -> None:
-    async with closed_port() as port:
+    with closed_port() as port:
         assert isinstance(await EmailChannel(smtp(port), CLOCK).send(message("a@b.org")), TransientFailure)
     async with silent_port() as port:
         result = await EmailChannel(smtp(port), CLOCK, timeout_s=0.2).send(message("a@b.org"))
@@ -376,7 +368,7 @@ async def test_an_answer_that_comes_too_late_is_unknown(sinks: Sinks, wire: str)
 
 
 async def test_a_receiver_that_cannot_be_reached_has_taken_nothing(sinks: Sinks, client: httpx.AsyncClient) -> None:
-    async with closed_port() as port:
+    with closed_port() as port:
         target = WebhookTarget(
             name="webhook-0",
             url=UrlRef.read(f"http://127.0.0.1:{port}/"),

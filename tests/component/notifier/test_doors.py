@@ -6,7 +6,7 @@ import pytest
 from services.notifier.adapters.channels.sms import signature
 from shared.kit.revisions import read_answers
 from shared.kit.tokens import Role
-from tests.component.notifier.rig import SECRETS, Rig, cancel, free_port, notifier, request, slice_for, until_async, web
+from tests.component.notifier.rig import SECRETS, Rig, cancel, notifier, request, slice_for, until_async, web
 from tests.fakes.sinks import Sinks
 
 
@@ -154,7 +154,7 @@ async def test_a_person_the_configuration_has_lost_is_said_at_once(rig: Rig, sin
 
 
 async def test_without_a_configuration_it_lives_waits_and_then_works(rig: Rig, sinks: Sinks) -> None:
-    async with notifier(rig, ops_port=(port := free_port())), web() as browser:
+    async with notifier(rig, ops_port=(port := rig.ports.choose("ops"))), web() as browser:
         page = request("pat")
         await rig.publish(page)
         assert (await _ok(browser, port, "livez"), await _ok(browser, port, "readyz")) == (True, False)
@@ -166,7 +166,7 @@ async def test_without_a_configuration_it_lives_waits_and_then_works(rig: Rig, s
 async def test_a_provider_that_refuses_us_is_told_and_the_acknowledge_links_stay(rig: Rig, sinks: Sinks) -> None:
     sinks.behave("slack", "reject")
     await rig.apply(slice_for(sinks, rig.public_url))
-    async with notifier(rig, ops_port=(port := free_port())), web() as browser:
+    async with notifier(rig, ops_port=(port := rig.ports.choose("ops"))), web() as browser:
         await rig.publish(request("kim"))
 
         async def told() -> bool:

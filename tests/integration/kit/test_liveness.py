@@ -1,9 +1,9 @@
 """When a replica asks to be restarted: for a connection that is deaf, not for a bus that is away."""
 
 import asyncio
-import socket
 
 from cli.runtime.nats import find_nats_server
+from cli.runtime.ports import Ports
 from shared.kit.bus import connected, watch_bus
 from shared.kit.health import Health
 from shared.kit.settings import BusSettings
@@ -43,9 +43,8 @@ async def test_a_connection_that_is_deaf_is_a_reason_to_restart(declared: Bus) -
 
 
 async def test_a_bus_without_jetstream_answers_and_is_not_deaf() -> None:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = str(sock.getsockname()[1])
+    ports = Ports()
+    port = str(ports.choose("nats"))
     server = await asyncio.create_subprocess_exec(find_nats_server(), "--addr", "127.0.0.1", "--port", port)
     try:
         async with connected(BusSettings(nats_url=f"nats://127.0.0.1:{port}"), "test") as client:

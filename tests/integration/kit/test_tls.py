@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from cli.keys import write_missing
 from cli.runtime.child import Launch
 from cli.runtime.nats import find_nats_server
+from cli.runtime.ports import Ports
 from cli.system import admin_bus, find_system
 from shared.contracts.streams import STREAMS
 from shared.kit.broker import build_broker
@@ -51,16 +52,11 @@ class Secured:
     settings: BusSettings
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     folder = tmp_path_factory.mktemp("tls")
-    authority, port = trustme.CA(), free_port()
+    ports = Ports()
+    authority, port = trustme.CA(), ports.choose("nats")
     authority.cert_pem.write_to_path(folder / "ca.crt")
     for name, identity in (("tls", "127.0.0.1"), ("client", "prober.example.org")):
         made = authority.issue_cert(identity)

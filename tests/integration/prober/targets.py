@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -86,14 +85,6 @@ async def running_target(tls: ssl.SSLContext | None = None) -> AsyncIterator[Tar
         stop.set()
         server.close()
         await server.wait_closed()
-
-
-def refusing_port() -> int:
-    """A port nobody listens on: bound a moment ago, free now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def certified(ca: trustme.CA, *names: str, not_after: datetime | None = None) -> ssl.SSLContext:

@@ -9,7 +9,8 @@ import trustme
 
 from services.prober.adapters.curl import CurlWeb
 from services.prober.domain.look import Answer, Fault, Request
-from tests.integration.prober.targets import EXPIRED_AT, Target, certified, refusing_port, running_target
+from tests.fakes.ports import closed_port
+from tests.integration.prober.targets import EXPIRED_AT, Target, certified, running_target
 
 CA = trustme.CA()
 
@@ -90,8 +91,8 @@ async def test_a_target_that_misbehaves_is_named(
 
 
 async def test_a_refused_connection_names_the_address(web: CurlWeb) -> None:
-    port = refusing_port()
-    seen = await fault(web, request(f"http://127.0.0.1:{port}/secret?key=1"))
+    with closed_port() as port:
+        seen = await fault(web, request(f"http://127.0.0.1:{port}/secret?key=1"))
     assert (seen.code, seen.reason) == ("refused", f"connection refused by 127.0.0.1:{port}")
 
 

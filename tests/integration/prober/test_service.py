@@ -11,7 +11,8 @@ from shared.contracts import SampleBatch
 from shared.kit.revisions import read_answers
 from shared.kit.signing import ping_token
 from shared.values import Location, Outcome
-from tests.integration.prober.targets import Target, refusing_port
+from tests.fakes.ports import closed_port
+from tests.integration.prober.targets import Target
 from tests.integration.prober.world import (
     PING_KEY,
     Bus,
@@ -52,10 +53,11 @@ async def _has(bus: Bus, check: str, count: int) -> bool:
 async def test_a_failed_sample_leaves_at_once(declared: Bus) -> None:
     subscription = await declared.client.subscribe("hc.samples.v1.3.main")
     batches: list[SampleBatch] = []
-    async with running_prober(declared):
-        await declared.apply(slice_of(bad=http_check(f"http://127.0.0.1:{refusing_port()}/", every_ms=500)))
-        while sum(s.outcome is Outcome.FAILED for batch in batches for s in batch.samples) < 3:
-            batches.append(SampleBatch.from_json((await subscription.next_msg(timeout=15)).data))
+    with closed_port() as port:
+        async with running_prober(declared):
+            await declared.apply(slice_of(bad=http_check(f"http://127.0.0.1:{port}/", every_ms=500)))
+            while sum(s.outcome is Outcome.FAILED for batch in batches for s in batch.samples) < 3:
+                batches.append(SampleBatch.from_json((await subscription.next_msg(timeout=15)).data))
     failed = [[s.code for s in batch.samples if s.outcome is Outcome.FAILED] for batch in batches]
     assert max(len(codes) for codes in failed) == 1
     assert {code for codes in failed for code in codes} == {"refused"}

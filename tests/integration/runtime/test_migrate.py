@@ -1,5 +1,4 @@
 import asyncio
-import socket
 from dataclasses import replace
 
 import asyncpg
@@ -14,6 +13,7 @@ from shared.kit.errors import Transient, Unusable
 from shared.kit.settings import BusSettings
 from shared.kit.tokens import Identity, Role, Tokens
 from tests.fakes.embedded import NatsServer, start_postgres
+from tests.fakes.ports import closed_port
 
 TOKEN_KEY = "a key of more than sixteen letters"
 TOKEN = "hc_the administrator's"
@@ -91,9 +91,8 @@ async def test_a_superuser_who_is_not_let_in_and_a_database_that_is_away_are_two
 
 
 async def test_a_node_of_the_bus_that_is_down_is_passed_over(bus: NatsServer, database: str) -> None:
-    with socket.socket() as nobody:  # bound, never listening
-        nobody.bind(("127.0.0.1", 0))
-        both = f"nats://127.0.0.1:{nobody.getsockname()[1]}, {bus.url}"
+    with closed_port() as port:
+        both = f"nats://127.0.0.1:{port}, {bus.url}"
         assert await migrate_all(replace(system_of(bus, database), nats_url=both)) != []
 
 
