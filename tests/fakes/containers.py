@@ -52,12 +52,18 @@ class InContainer(Server):
     def _prepared(self) -> DockerContainer:
         raise NotImplementedError
 
+    def _file(self) -> tuple[str, bytes]:
+        """The path and content of the one file that it is configured by."""
+        raise NotImplementedError
+
     def start(self) -> None:
-        """Start it on what it holds and wait until it answers."""
+        """Start it on what it holds and on the configuration of now, and wait until it answers."""
+        path, content = self._file()
         if self._container is None:
             self._container = self._prepared().with_kwargs(labels={LABEL: "server"})
-            self._container.start()
+            self._container.with_copy_into_container(content, path).start()
         else:
+            self._container.copy_into_container(content, path)
             self._wrapped.start()
         self._wait_until_ready(lambda: self._is_running, self._container.image)
 
@@ -120,14 +126,16 @@ class NatsContainer(InContainer, NatsServer):
     """nats-server in a container, with the very configuration that `hypercare up` writes but for its places."""
 
     def _prepared(self) -> DockerContainer:
+        container = DockerContainer(NATS_IMAGE, command="-c /hypercare/nats.conf", user="0")
+        _publish(container, 4222, self.port)
+        return container
+
+    def _file(self) -> tuple[str, bytes]:
         prepare_nats(NatsSetup(self.folder, 4222, self.logins))
         written = json.loads((self.folder / "nats.conf").read_text(encoding="utf-8"))
         written["host"] = "0.0.0.0"
         written["jetstream"]["store_dir"] = "/hypercare/store"
-        container = DockerContainer(NATS_IMAGE, command="-c /hypercare/nats.conf", user="0")
-        container.with_copy_into_container(json.dumps(written).encode(), "/hypercare/nats.conf")
-        _publish(container, 4222, self.port)
-        return container
+        return "/hypercare/nats.conf", json.dumps(written).encode()
 
 
 @dataclass
@@ -154,16 +162,16 @@ class PostgresContainer(InContainer, PostgresServer):
                 "POSTGRES_DB": DATABASE,
             },
         )
-        container.with_copy_into_container(self._roles().encode(), "/docker-entrypoint-initdb.d/roles.sql")
         _publish(container, 5432, self.port)
         return container
 
-    def _roles(self) -> str:
-        return "".join(
+    def _file(self) -> tuple[str, bytes]:
+        roles = "".join(
             f"CREATE ROLE {role} LOGIN PASSWORD '{role}-password';\n"
             f"GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {DATABASE} TO {role};\n"
             for role in self.roles
         )
+        return "/docker-entrypoint-initdb.d/roles.sql", roles.encode()
 
     def _is_ready(self) -> bool:
         return lets_log_in(("127.0.0.1", self.port))
