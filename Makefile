@@ -11,7 +11,6 @@ TESTS ?= $(FAST) $(SLOW)
 # `make e2e`: what runs on containers of the official images, and what on the whole of docker-compose.yml.
 ON_CONTAINERS := $(addprefix tests/integration/,kit prober evaluator incidents notifier)
 STORIES := tests/e2e
-MARKS ?=
 
 .PHONY: help
 help:  ## show this list
@@ -110,7 +109,7 @@ e2e: setup  ## the whole system in containers, killed, cut off and filled up: fr
 ifneq ($(origin TESTS),command line)
 	HYPERCARE_TEST_RUNTIME=containers $(RUN)pytest -n $(WORKERS) -q $(ON_CONTAINERS)
 endif
-	$(RUN)pytest -q -s $(if $(filter command line,$(origin TESTS)),$(TESTS),$(STORIES)) $(if $(MARKS),-m "$(MARKS)")
+	$(RUN)pytest -q -s $(if $(filter command line,$(origin TESTS)),$(TESTS),$(STORIES))
 
 .PHONY: clean
 clean:  ## remove .venv and the data folder of `make run`

@@ -12,8 +12,6 @@ from tests.e2e.stack import Stack, lasting, running_stack
 from tests.faults.checks import check
 from tests.faults.story import Story
 
-pytestmark = pytest.mark.long
-
 FULL_S: Final = 20.0
 _RESIZE: Final = """
 import ctypes, os, sys

@@ -7,8 +7,6 @@ from tests.faults.checks import check
 from tests.faults.outside import say
 from tests.faults.story import Story
 
-pytestmark = pytest.mark.long
-
 FROZEN_S = 6.0
 EARLY = ("prober", "evaluator")
 """What has its work before there is a verdict; the others have theirs after it."""

@@ -7,8 +7,6 @@ from tests.faults.checks import check
 from tests.faults.outside import say
 from tests.faults.story import Story
 
-pytestmark = pytest.mark.long
-
 CUT_S = 12.0
 CABLES = [
     *((service, "bus") for service in ("prober", "evaluator", "incidents", "notifier", "console")),

@@ -9,8 +9,6 @@ from tests.faults.checks import check
 from tests.faults.outside import say
 from tests.faults.story import Story
 
-pytestmark = pytest.mark.long
-
 
 @pytest.mark.timeout(900)
 async def test_a_rolling_restart_with_a_fault_or_its_healing_at_each_step(stack: Stack) -> None:

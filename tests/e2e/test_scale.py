@@ -14,8 +14,6 @@ from tests.faults.load import Load, watching
 from tests.faults.outside import say, until
 from tests.faults.story import Story
 
-pytestmark = pytest.mark.long
-
 LOAD: Final = Load(services=8, checks=12)
 MORE: Final = {"prober": 2, "evaluator": 3, "incidents": 2, "notifier": 2}
 
