@@ -32,6 +32,11 @@ def _line(incident: dict[str, Any]) -> str:
     return f"{incident['name']}: {incident['stage']}, {incident['severity']}{taken}"
 
 
+def _indented(text: str) -> str:
+    """A note's further lines below its first: none of them must look like an entry."""
+    return f"\n{'':27}| ".join(text.splitlines())
+
+
 def _story(incident: dict[str, Any], timeline: dict[str, Any]) -> str:
     """Everything a responder wants to see at once."""
     lines = [_line(incident), f"  {incident['summary']}"]
@@ -50,7 +55,10 @@ def _story(incident: dict[str, Any], timeline: dict[str, Any]) -> str:
         lines += [f"  {one['item']}  {one['question']}  {one['answer'] or '-'}" for one in incident["checklist"]]
     lines.append("\nTIMELINE" + ("" if timeline["verified"] else "   ITS SEALS ARE BROKEN: somebody changed it"))
     entries = timeline["entries"]
-    lines += [f"  {clock_of(e['at'])}  {e['kind']:<13} {e.get('text', '')}  ({e.get('actor', '')})" for e in entries]
+    lines += [
+        f"  {clock_of(e['at'])}  {e['kind']:<13} {_indented(e.get('text', ''))}  ({e.get('actor', '')})"
+        for e in entries
+    ]
     return "\n".join(lines)
 
 

@@ -1,5 +1,6 @@
 """Where Postgres may live and as whom, when we are root: it refuses to run as root."""
 
+import contextlib
 import hashlib
 import os
 import pwd
@@ -19,20 +20,22 @@ RELOCATED: Final = Path("/var/lib/hypercare")
 
 
 def account_for(cluster: Path) -> Account | None:
-    """As whom Postgres runs: as ourselves, or when we are root as the cluster's owner, a new one as `nobody`.
+    """As whom Postgres runs: as ourselves, or when we are root as the cluster's owner, a new one as `hypercare`.
 
-    `nobody`, because initdb wants a name for its user and this one exists on every machine.
+    Without a user of that name as `nobody`: initdb wants a name for its user, and this one exists on every machine.
     """
     if os.geteuid() != 0:
         return None
     try:
         owner = cluster.stat()
     except FileNotFoundError:
-        try:
-            entry = pwd.getpwnam("nobody")
-        except KeyError:
-            raise Unusable("Postgres refuses to run as root and there is no user `nobody`: run as a user") from None
-        return Account(entry.pw_uid, entry.pw_gid)
+        for name in ("hypercare", "nobody"):
+            with contextlib.suppress(KeyError):
+                entry = pwd.getpwnam(name)
+                return Account(entry.pw_uid, entry.pw_gid)
+        raise Unusable(
+            "Postgres refuses to run as root and there is no user `hypercare` or `nobody`: run as a user"
+        ) from None
     if owner.st_uid == 0:
         raise Unusable(f"{cluster} belongs to root, as whom Postgres refuses to run: chown it to an ordinary user")
     return Account(owner.st_uid, owner.st_gid)

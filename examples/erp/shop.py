@@ -12,40 +12,59 @@ import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 _ORDERS: Final = 2500
 _CACHED: Final = 800
 _REMEMBERED: Final = 2000
 _WARM_UP: Final = 2000
 _POPULARITY: Final = 1.1
-_RATE_WINDOW_S: Final = 60.0
+_WINDOW_S: Final = 60.0
+"""What the ERP says of itself is about the last minute: a healed one must not look ill for hours."""
+
+
+T = TypeVar("T")
+
+
+class Recent(Generic[T]):
+    """What was added in the last minute, and at most so many."""
+
+    def __init__(self) -> None:
+        self._entries: deque[tuple[float, T]] = deque(maxlen=_REMEMBERED)
+
+    def add(self, value: T) -> None:
+        """Remember it for a minute."""
+        self._entries.append((time.monotonic(), value))
+
+    def values(self) -> list[T]:
+        """Oldest first."""
+        since = time.monotonic() - _WINDOW_S
+        return [value for at, value in self._entries if at > since]
 
 
 @dataclass
 class Answered:
-    """The last requests: when each ended (monotonic seconds), how long it took, whether it went well."""
+    """The last requests: how long each took, whether it went well."""
 
     started_at: float = field(default_factory=time.monotonic)
-    _last: deque[tuple[float, float, bool]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _last: Recent[tuple[float, bool]] = field(default_factory=Recent)
 
     def add(self, took_ms: float, *, ok: bool) -> None:
         """Remember one more request."""
-        self._last.append((time.monotonic(), took_ms, ok))
+        self._last.add((took_ms, ok))
 
     def error_rate_percent(self) -> float:
-        """Share of failed requests among those remembered, 0 to 100."""
-        return 100 * sum(not ok for _, _, ok in self._last) / len(self._last) if self._last else 0.0
+        """Share of failed requests among those of the last minute, 0 to 100."""
+        last = self._last.values()
+        return 100 * sum(not ok for _, ok in last) / len(last) if last else 0.0
 
     def took_ms(self) -> list[float]:
-        """Durations of the requests remembered, oldest first."""
-        return [took for _, took, _ in self._last]
+        """Durations of the requests of the last minute, oldest first."""
+        return [took for took, _ in self._last.values()]
 
     def per_second(self) -> float:
         """Requests a second over the last minute, or since the start where that is later."""
-        now = time.monotonic()
-        window = min(_RATE_WINDOW_S, max(now - self.started_at, 1.0))
-        return sum(ended > now - window for ended, _, _ in self._last) / window
+        return len(self._last.values()) / min(_WINDOW_S, max(time.monotonic() - self.started_at, 1.0))
 
 
 class Shop:
@@ -57,7 +76,7 @@ class Shop:
         self._fill()
         self._cache: OrderedDict[int, float] = OrderedDict()
         self._hits: deque[bool] = deque(maxlen=_REMEMBERED)
-        self.query_ms: deque[float] = deque(maxlen=_REMEMBERED)
+        self.query_ms = Recent[float]()
         ranks = range(1, _ORDERS + 1)
         self._weights = [1 / rank**_POPULARITY for rank in ranks]
         self.look_up(_WARM_UP)
@@ -84,7 +103,7 @@ class Shop:
         began = time.perf_counter()
         (cents,) = self._database.execute("SELECT sum(cents) FROM line WHERE order_id = ?", (order_id,)).fetchone()
         # The wait is added, not slept: the loop that answers the probes runs in this thread.
-        self.query_ms.append((time.perf_counter() - began + lock_wait_s) * 1000)
+        self.query_ms.add((time.perf_counter() - began + lock_wait_s) * 1000)
         return float(cents) / 100
 
     def hit_rate_percent(self) -> float:

@@ -9,7 +9,7 @@ from typing import Final
 
 from services.prober import metrics
 from services.prober.domain.expect import judge
-from services.prober.domain.look import Fault, Finding, Request, failed, unknown
+from services.prober.domain.look import Fault, Finding, Request, faulty, unknown
 from services.prober.domain.plan import Plan
 from services.prober.domain.safe_text import safe_text
 from services.prober.domain.schedule import Agenda, Due, S, Timeline, late_limit_ns
@@ -220,7 +220,7 @@ class Runner:
 
     async def _judge(self, plan: Plan, request: Request | None) -> Finding:
         seen = await self._web.ask(request or plan.request)
-        return failed(seen) if isinstance(seen, Fault) else judge(seen, plan.expected)
+        return faulty(seen) if isinstance(seen, Fault) else judge(seen, plan.expected)
 
     def _lateness(self, due_ns: int, started_ns: int, limit_ns: int) -> str | None:
         """Why this probe cannot be trusted, in words; None when it can."""

@@ -79,6 +79,24 @@ def _references(known: Known) -> Iterator[Finding]:
             path: Path = (section, name, field)
             if names and isinstance(reference, str) and reference not in names and path not in known.broken:
                 yield path, f"is not in {target}", closest(reference, names), False
+    people = list(known.section("people"))
+    for path, person in _notified(known) if people else ():
+        if isinstance(person, str) and person not in people and path not in known.broken:
+            yield path, "is not in people", closest(person, people), False
+
+
+def _notified(known: Known) -> Iterator[tuple[Path, object]]:
+    """Whoever is named in a step of any policy, as written."""
+    for name, escalation in known.section("escalations").items():
+        for field, policy in escalation.items() if isinstance(escalation, dict) else ():
+            for at, step in enumerate(_list_in(policy, "steps")):
+                for number, person in enumerate(_list_in(step, "notify")):
+                    yield ("escalations", name, field, "steps", at, "notify", number), person
+
+
+def _list_in(entry: object, field: str) -> list[object]:
+    found = entry.get(field) if isinstance(entry, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def _check(path: Path, check: Check) -> Iterator[Finding]:
@@ -190,20 +208,17 @@ def _escalation(known: Known, name: str, escalation: Escalation) -> Iterator[Fin
     for field in (*(severity.value for severity in Severity), "default"):
         policy: Policy | None = getattr(escalation, field)
         if policy is not None:
-            yield from _policy(known, (*path, field), policy)
+            yield from _policy((*path, field), policy)
     lacking = [severity.value for severity in Severity if escalation.policy(severity) is None]
     if lacking:
         yield path, f"pages nobody for {', '.join(lacking)}: add default", None, True
 
 
-def _policy(known: Known, path: Path, policy: Policy) -> Iterator[Finding]:
-    people = list(known.section("people"))
+def _policy(path: Path, policy: Policy) -> Iterator[Finding]:
     for at, step in enumerate(policy.steps):
         here: Path = (*path, "steps", at)
         for number, person in enumerate(step.notify):
-            if people and person not in people:
-                yield (*here, "notify", number), "is not in people", closest(person, people), False
-            elif person in step.notify[:number]:
+            if person in step.notify[:number]:
                 yield (*here, "notify", number), "is notified twice in one step", None, False
         is_last = at == len(policy.steps) - 1
         if step.wait is None and (policy.repeat or not is_last):

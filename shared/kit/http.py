@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
 
 from shared.kit.errors import Refused, Transient, Unusable
-from shared.kit.http_limits import Bounded
+from shared.kit.http_limits import Bounded, Impatient
 from shared.kit.logging import get_logger
 
 AnyApp = TypeVar("AnyApp", bound=Starlette)
@@ -67,7 +67,7 @@ async def serving(app: ASGIApp, sock: socket.socket, *, drain_s: float = 5.0) ->
     """Serve an application on a socket while the block runs; then let requests in flight finish for `drain_s`."""
     config = uvicorn.Config(
         Bounded(app), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=int(max(1, drain_s)),
-        server_header=False, proxy_headers=False,
+        server_header=False, proxy_headers=False, http=Impatient,
     )  # fmt: skip
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[sock]), name="http")

@@ -1,16 +1,56 @@
-"""What a stranger may cost us before we know who he is: bodies are bounded in size and in time, for every service."""
+"""What a stranger may cost us before we know who he is: connections, heads and bodies are bounded, everywhere."""
 
 import asyncio
 import json
+import resource
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 LARGEST_BODY: Final = 256 * 1024
 """Bytes. The longest thing anybody has to say to us is a note or a provider's report."""
 BODY_WITHIN_S: Final = 10.0
+IDLE_S: Final = 10.0
+"""How long a connection may be open without a request, and so how long a head may take."""
+
+
+class Impatient(H11Protocol):
+    """A connection that has to have a request going, and a server that has only so many of them.
+
+    uvicorn itself waits for the rest of a head for as long as it takes. A file descriptor that a stranger holds is one
+    that a probe, the bus or the database cannot have.
+    """
+
+    _look: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Take it, unless a quarter of all our descriptors are clients' already."""
+        super().connection_made(transport)
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != resource.RLIM_INFINITY and len(self.connections) > soft // 4:
+            transport.abort()
+        else:
+            self._look_again()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody needs to look any more."""
+        if self._look:
+            self._look.cancel()
+        super().connection_lost(exc)
+
+    def _look_again(self) -> None:
+        self._look = self.loop.call_later(IDLE_S, self._hang_up_unless_busy, self.cycle)
+
+    def _hang_up_unless_busy(self, cycle_before: object) -> None:
+        cycle: RequestResponseCycle | None = self.cycle
+        is_idle = cycle is None or cycle.response_complete
+        if is_idle and cycle is cycle_before:
+            self.transport.abort()
+        else:
+            self._look_again()
 
 
 class Bounded:

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import uvloop
 
@@ -18,6 +19,7 @@ from shared.kit.settings import ServiceSettings, exit_unusable, load_settings
 log = get_logger()
 
 S = TypeVar("S", bound=ServiceSettings)
+OPEN_FILES: Final = 65_536
 Bootstrap = Callable[[S], AbstractAsyncContextManager["Running"]]
 
 
@@ -39,10 +41,19 @@ def run_service(service: str, settings_class: type[S], bootstrap: Bootstrap[S]) 
     """Run a service until SIGTERM or SIGINT; exit 2 with one readable message when it cannot start."""
     try:
         settings = load_settings(settings_class)
+        raise_open_files()
         configure_logging(service, settings.instance, settings.log_level, settings.log_format)
         uvloop.run(_run(service, settings, bootstrap))
     except Unusable as error:
         exit_unusable(error)
+
+
+def raise_open_files() -> None:
+    """Take what this machine allows us: the usual 1024 open files are gone with the first crowd of clients."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _run(service: str, settings: S, bootstrap: Bootstrap[S]) -> None:

@@ -80,7 +80,7 @@ def sms_text(message: Outgoing) -> str:
     most 134). A message without a link ends in a reference, so that the provider can be asked for this very one.
     """
     end = f"\n{message.ack_url}" if message.ack_url else f"\nRef {message.delivery[:8]}"
-    said = "\n".join((headline(message), *message.lines, message.incident_name))
+    said = "\n".join((headline(message), message.incident_name, *message.lines))
     plain = to_gsm(said)
     if plain is not None:
         return _cut(plain, GSM_LONGEST - gsm_length(end)) + end

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pycurl
 
-from services.prober.adapters.curl_faults import Certificate, Circumstances, fault_of, is_certificate_fault
+from services.prober.adapters.curl_faults import Certificate, Circumstances, fault_of, is_certificate_fault, own_fault
 from services.prober.adapters.curl_faults import read_certificate as _read_certificate
 from services.prober.adapters.curl_hop import BODY_LIMIT, Hop, Received, Times, read_times
 from services.prober.adapters.curl_loop import CurlLoop
@@ -121,6 +121,8 @@ class CurlWeb:
         took_s, phases = round(spent.total, 6), spent.phases()
         if hop.received.is_too_large or hop.ended.code == pycurl.E_FILESIZE_EXCEEDED:
             return Fault("body-too-large", f"answer is longer than {BODY_LIMIT // 1024} KiB", took_s, phases)
+        if lacking := own_fault(hop.ended, hop.os_errno):
+            return Fault("prober-exhausted", lacking, took_s, is_ours=True)
         certificate = None
         if is_certificate_fault(hop.ended):
             left_s = first.timeout_s - spent.total

@@ -1,6 +1,7 @@
 """libcurl's errors in our words: one stable code and one readable reason each."""
 
 import errno
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,6 +68,33 @@ def address_of(url: str) -> str:
 def is_certificate_fault(ended: Ended) -> bool:
     """Whether looking at the certificate would tell more."""
     return ended.code in _CERTIFICATE
+
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+"""What the kernel says when this machine or process has none left: it tells nothing of the target."""
+_NO_CONNECTION: Final = frozenset(
+    {pycurl.E_COULDNT_CONNECT, pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_FAILED_INIT, pycurl.E_OUT_OF_MEMORY}
+)
+
+
+def own_fault(ended: Ended, os_errno: int) -> str | None:
+    """Why this prober could not even begin to ask, or None.
+
+    libcurl does not always pass on what the kernel said (no resolver's socket: "could not resolve"), so where nothing
+    was reached we look ourselves whether there is a file descriptor left.
+    """
+    if ended.code not in _NO_CONNECTION:
+        return None
+    number = os_errno if os_errno in _EXHAUSTED else _lacking()
+    return f"this prober has no room for a connection: {os.strerror(number)}" if number else None
+
+
+def _lacking() -> int:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno if error.errno in _EXHAUSTED else 0
+    return 0
 
 
 def fault_of(ended: Ended, seen: Circumstances, certificate: Certificate | None) -> tuple[str, str]:

@@ -41,6 +41,8 @@ class Fault:
     reason: str
     took_s: float = 0.0
     phases: Mapping[str, float] = field(default_factory=dict)
+    is_ours: bool = False
+    """We could not ask at all: it tells nothing of the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ def unknown(code: str, reason: str, took_s: float = 0.0) -> Finding:
     return Finding(Outcome.UNKNOWN, took_s, code, reason)
 
 
-def failed(fault: Fault) -> Finding:
-    """The target did not answer as asked."""
+def faulty(fault: Fault) -> Finding:
+    """The target did not answer as asked, or we were not able to ask."""
+    if fault.is_ours:
+        return unknown(fault.code, fault.reason, fault.took_s)
     return Finding(Outcome.FAILED, fault.took_s, fault.code, fault.reason, fault.phases)

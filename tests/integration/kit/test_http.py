@@ -1,13 +1,17 @@
 """What a stranger may cost us over HTTP, on real sockets."""
 
 import asyncio
+import contextlib
+import resource
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
 import httpx
 import pytest
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
+from shared.kit import http_limits
 from shared.kit.http import PROBLEM, bind, new_api, serving
 from shared.kit.http_limits import LARGEST_BODY, Bounded
 
@@ -26,6 +30,11 @@ def small_app() -> FastAPI:
     @app.post("/raw")
     async def take_raw(request: Request) -> int:
         return len(await request.body())
+
+    @app.get("/slow")
+    async def slow() -> str:
+        await asyncio.sleep(0.8)
+        return "at last"
 
     @app.get("/bug")
     async def bug() -> None:
@@ -102,3 +111,53 @@ async def test_a_slash_too_many_leads_nowhere_least_of_all_where_the_client_says
 async def test_no_page_shows_the_api_by_scripts_from_elsewhere(http: httpx.AsyncClient, path: str) -> None:
     assert is_problem(await http.get(path), 404)
     assert (await http.get("/api/v1/openapi.json")).json()["openapi"]
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_limits, "IDLE_S", 0.3)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"GET / HTTP/1.1\r\nHost: x\r\nx-", b"GET /none HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"],
+    ids=["nothing", "half a head", "half a body that nobody reads"],
+)
+async def test_a_connection_without_a_request_is_closed(address: tuple[str, int], said: bytes) -> None:
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(said)
+    with contextlib.suppress(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_request_that_takes_longer_is_answered(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/slow")).json() == "at last"
+    assert (await http.get("/slow")).json() == "at last"
+
+
+async def test_a_crowd_of_connections_is_sent_away_and_takes_no_descriptor_from_us(
+    address: tuple[str, int], http: httpx.AsyncClient
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
+    try:
+        crowd = [await asyncio.open_connection(*address) for _ in range(101)]
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(crowd[-1][0].read(), 10) == b""
+        for _, writer in crowd:
+            writer.close()
+        async with asyncio.timeout(10):
+            while not await _answers(http):
+                await asyncio.sleep(0.01)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def _answers(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.post("/notes", json={"text": "well"})).status_code == HTTPStatus.OK
+    except httpx.TransportError:
+        return False

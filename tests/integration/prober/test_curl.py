@@ -1,6 +1,9 @@
 """libcurl on the event loop against real servers: every way to fail has its code and its words."""
 
-from collections.abc import AsyncIterator
+import contextlib
+import os
+import resource
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +11,8 @@ import pytest
 import trustme
 
 from services.prober.adapters.curl import CurlWeb
-from services.prober.domain.look import Answer, Fault, Request
+from services.prober.domain.look import Answer, Fault, Request, faulty
+from shared.values import Outcome
 from tests.fakes.ports import closed_port
 from tests.integration.prober.targets import EXPIRED_AT, Target, certified, running_target
 
@@ -94,6 +98,29 @@ async def test_a_refused_connection_names_the_address(web: CurlWeb) -> None:
     with closed_port() as port:
         seen = await fault(web, request(f"http://127.0.0.1:{port}/secret?key=1"))
     assert (seen.code, seen.reason) == ("refused", f"connection refused by 127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "nowhere.invalid"])
+async def test_a_prober_without_a_descriptor_left_says_so_and_nothing_of_the_target(web: CurlWeb, host: str) -> None:
+    with closed_port() as port, no_descriptor_left():
+        seen = await fault(web, request(f"http://{host}:{port}/"))
+    assert (seen.code, seen.is_ours) == ("prober-exhausted", True)
+    assert seen.reason == "this prober has no room for a connection: Too many open files"
+    assert faulty(seen).outcome is Outcome.UNKNOWN
+
+
+@contextlib.contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as held:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (max(int(one.name) for one in Path("/proc/self/fd").iterdir()) + 20, hard)
+        )
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        with contextlib.suppress(OSError):
+            while True:
+                held.enter_context(Path(os.devnull).open("rb"))
+        yield
 
 
 async def test_a_name_that_does_not_exist_is_a_dns_fault(web: CurlWeb) -> None:
