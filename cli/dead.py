@@ -40,7 +40,10 @@ def list_(*, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     letters = run(_read_all(data))
 
     def words() -> str:
-        rows = [(str(n["number"]), clock_of(n["at"]), n["stream"], n["consumer"], n["reason"]) for n in letters]
+        rows = [
+            (str(n["number"]), clock_of(n["at"]) if n["at"] else "-", n["stream"], n["consumer"], n["reason"])
+            for n in letters
+        ]
         return table(("N", "AT", "STREAM", "CONSUMER", "REASON"), rows) if rows else "no dead letters"
 
     show(letters, as_json=as_json, text=words)
@@ -57,6 +60,8 @@ def show_(*, number: Number, data: Data = DEFAULT_DATA, as_json: AsJson = False)
 def replay(*, number: Number, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Publish the original message again, under an id of its own; readers are idempotent."""
     letter = _pick(run(_read_all(data)), number)
+    if "body" not in letter:
+        fail(f"dead letter {number} cannot be read: there is nothing to send", EXIT_NOT_DONE)
     run(_publish(data, letter))
     show(letter, as_json=as_json, text=lambda: f"sent again on {letter['original_subject']}")
 
@@ -90,9 +95,17 @@ async def _read_all(data: Path) -> list[dict[str, Any]]:
 
 
 def _letter(found: "RawStreamMsg") -> dict[str, Any]:
+    from pydantic import ValidationError
+
     from shared.contracts import DeadLetter
 
-    letter = DeadLetter.from_json(found.data or b"")
+    raw = found.data or b""
+    try:
+        letter = DeadLetter.from_json(raw)
+    except ValidationError:  # whoever may write letters may write anything; the others are read all the same
+        stream, consumer = str(found.subject).split(".")[-2:]
+        text, reason = raw.decode(errors="replace"), "unreadable"
+        return {"number": found.seq, "at": None, "stream": stream, "consumer": consumer, "reason": reason, "text": text}
     text = bytes(letter.body).decode(errors="replace")
     return {"number": found.seq, **letter.model_dump(mode="json"), "text": text}
 

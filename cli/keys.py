@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import quote
 
 import typer
 
@@ -125,7 +126,7 @@ def _files(made: "Secrets", users: tuple[str, ...], database: str) -> Iterator[t
 
 
 def _url(role: str, made: "Secrets", database: str) -> str:
-    return f"postgresql://{role}:{made.database[role]}@{database}"
+    return f"postgresql://{role}:{quote(made.database[role], safe='')}@{database}"
 
 
 def _kept(folder: Path, users: tuple[str, ...]) -> dict[str, object]:

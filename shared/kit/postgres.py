@@ -30,6 +30,23 @@ TRANSIENT = (
 )
 """What may pass by itself; anything else from the driver is our own mistake."""
 
+MISTAKEN = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.exceptions.ClientConfigurationError,
+)
+"""What the URL itself is to blame for."""
+
+
+HALF_OPEN = {
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",  # milliseconds
+}
+"""The server gives a session up some ten seconds after its cable is cut: each counts against the role's limit, and a
+replica that was cut off and started anew would find no room. Over a Unix socket they mean nothing."""
+
 
 class Queries:
     """The statements of one `queries.sql`, by name.
@@ -63,6 +80,8 @@ async def pool(settings: DatabaseSettings, schema: str, *rehearsed: Queries) -> 
             for name in queries.names():
                 # `prepare` would not put the statement where `fetch` looks for it.
                 await connection._prepare(queries[name], use_cache=True)  # noqa: SLF001
+        # Preparing leaves a transaction open that no statement has ended, with its locks: no migration would get past.
+        await connection.execute("SELECT 1")
 
     try:
         opened = await asyncpg.create_pool(
@@ -79,9 +98,10 @@ async def pool(settings: DatabaseSettings, schema: str, *rehearsed: Queries) -> 
                 "application_name": f"hypercare-{schema}",
                 "idle_in_transaction_session_timeout": "30s",
                 "lock_timeout": "5s",
+                **HALF_OPEN,
             },
         )
-    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+    except MISTAKEN as error:
         raise Unusable(f"HYPERCARE_DATABASE_URL: {error}") from error
     except asyncpg.UndefinedTableError as error:
         raise Unusable(f"schema {schema}: {error}; run `hypercare migrate` first") from error

@@ -40,6 +40,16 @@ def test_what_nobody_can_read_is_a_dead_letter_and_can_be_sent_again(system: Up)
     assert system.run("status").code == 0  # a letter nobody can read is no illness of the service
 
 
+def test_a_letter_that_cannot_be_read_itself_hides_no_other(system: Up) -> None:
+    publish(system, "hc.dead.v1.PAGES.notifier-pages", b"{}")
+    letter = system.run("dead", "list", "--json").json()[-1]
+    assert {**letter, "number": 0} == {
+        "number": 0, "at": None, "stream": "PAGES", "consumer": "notifier-pages", "reason": "unreadable", "text": "{}",
+    }  # fmt: skip
+    assert system.run("dead", "list").code == 0
+    assert system.run("dead", "replay", str(letter["number"])).code == 1
+
+
 def test_a_letter_that_is_not_there_is_said(system: Up) -> None:
     said = system.run("dead", "show", "4711")
     assert (said.code, said.err) == (1, "hypercare: there is no dead letter 4711\n")

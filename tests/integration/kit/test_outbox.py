@@ -11,6 +11,7 @@ from shared.contracts import IncidentUpdated
 from shared.contracts.streams import INCIDENTS
 from shared.kit.errors import Transient, Unusable
 from shared.kit.migrations import Migration, migrate
+from shared.kit.outbox import SQL as OUTBOX_SQL
 from shared.kit.outbox import Outbox
 from shared.kit.postgres import pool, transaction
 from shared.kit.settings import DatabaseSettings
@@ -49,6 +50,16 @@ async def published(bus: Bus) -> list[int]:
 async def put(db: asyncpg.Pool, outbox: Outbox, *numbers: int) -> None:
     async with transaction(db) as connection:
         await outbox.put(connection, "one", [note(number) for number in numbers])
+
+
+async def test_an_idle_pool_holds_no_transaction_that_would_keep_a_migration_out(database: str) -> None:
+    await migrate(database, "incidents", [TABLE])
+    settings = DatabaseSettings(database_url=SecretStr(database))
+    async with pool(settings, "incidents", OUTBOX_SQL) as opened:
+        busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL"
+        assert await opened.fetchval(f"{busy} AND pid <> pg_backend_pid()") == 0
+        column = Migration("0099_pre_column.sql", "ALTER TABLE outbox ADD COLUMN more int")
+        assert await migrate(database, "incidents", [TABLE, column]) == ["incidents/0099_pre_column.sql"]
 
 
 async def test_events_are_published_in_their_order_after_the_commit(declared: Bus, db: asyncpg.Pool) -> None:

@@ -1,6 +1,7 @@
 import json
 import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from typer.testing import CliRunner
@@ -84,6 +85,14 @@ def test_a_password_of_ones_own_is_kept_and_told_to_the_bus(tmp_path: Path) -> N
     files = read(tmp_path)
     assert files["prober/nats_password"] == "chosen-by-hand\n"
     assert 'HYPERCARE_BUS_PROBER: "chosen-by-hand"' in files["nats/passwords.conf"]
+
+
+def test_a_password_with_the_signs_of_a_url_is_quoted_in_it(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres/superuser_password").write_text("su/p:er@#%?&", encoding="utf-8")
+    assert run(str(tmp_path))[0] == 0
+    url = urlsplit(read(tmp_path)["migrate/database_url"])
+    assert (unquote(url.password or ""), url.hostname, url.port) == ("su/p:er@#%?&", "postgres", 5432)
 
 
 @pytest.mark.parametrize("owner", ["me", "10001", "10001:", ":", "1:x"])
