@@ -45,6 +45,12 @@ def image_environment() -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in line.split())
 
 
+def gateway_listens() -> dict[str, int]:
+    """Where the gateway listens for each service, by the service's name."""
+    text = (ROOT / "deploy/nginx/gateway.conf").read_text(encoding="utf-8")
+    return {name: int(port) for port, name in re.findall(r"listen (\d+);\s+set \$service (\w+);", text)}
+
+
 def gateway_ports() -> dict[str, set[int]]:
     """The ports of the services behind the gateway, by the service's name."""
     text = (ROOT / "deploy/nginx/gateway.conf").read_text(encoding="utf-8")

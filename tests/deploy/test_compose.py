@@ -6,7 +6,7 @@ import pytest
 
 from tests.deploy import agreement
 from tests.deploy.deployed import SERVICES, Container, Object, of_kubernetes
-from tests.deploy.of_compose import gateway_ports, of_compose, read_compose
+from tests.deploy.of_compose import gateway_listens, gateway_ports, of_compose, read_compose
 
 SAME_EVERYWHERE = ("HYPERCARE_NATS_USER", "HYPERCARE_LOCATION")
 
@@ -37,6 +37,14 @@ def test_services_answer_where_the_gateway_asks(compose: Object) -> None:
     behind = gateway_ports()
     assert set(behind) == {"notifier", "console", "prober", "incidents"}
     assert {name: {int(boxes[name].environment["HYPERCARE_HTTP_PORT"])} for name in behind} == behind
+
+
+def test_the_gateway_listens_where_its_ports_are_published_and_where_the_console_asks(compose: Object) -> None:
+    listens = gateway_listens()
+    published = [port.rpartition(":")[2] for port in compose["services"]["gateway"]["ports"]]
+    assert published == [str(listens[name]) for name in ("notifier", "console", "prober", "incidents")]
+    asked = compose["services"]["console"]["environment"]["HYPERCARE_INCIDENTS_URL"]
+    assert asked == f"http://gateway:{listens['incidents']}"
 
 
 def test_nothing_of_ours_runs_as_root_or_may_become_it(compose: Object) -> None:

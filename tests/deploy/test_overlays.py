@@ -7,6 +7,7 @@ import pytest
 
 from tests.deploy import agreement
 from tests.deploy.deployed import SERVICES, Object, named, of_kubernetes, pods
+from tests.deploy.reachable import wrong_doors
 
 KUBERNETES = "1.34"
 CUSTOM = frozenset({"ScaledObject"})  # KEDA's; its schema is not among Kubernetes' own
@@ -45,6 +46,22 @@ def test_ports_probes_and_services_agree(objects: list[Object]) -> None:
             probes = {kind: pod["containers"][0][kind]["httpGet"] for kind in ("livenessProbe", "readinessProbe")}
             assert probes["livenessProbe"] == {"path": "/livez", "port": "ops"}
             assert probes["readinessProbe"] == {"path": "/readyz", "port": "ops"}
+
+
+def test_every_door_leads_to_a_port_that_is_there(objects: list[Object]) -> None:
+    assert wrong_doors(objects) == []
+
+
+def test_a_door_to_a_port_that_is_not_there_is_found(objects: list[Object]) -> None:
+    for ingress in named(objects, "Ingress").values():
+        ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"]["name"] = "htp"
+    for policy in named(objects, "NetworkPolicy").values():
+        for rule in (*policy["spec"].get("ingress", []), *policy["spec"].get("egress", [])):
+            for one in rule.get("ports", []):
+                one["port"] = 8081
+    complaints = wrong_doors(objects)
+    assert len(named(objects, "Ingress")) == sum(one.startswith("ingress") for one in complaints)
+    assert any("8081" in one for one in complaints) == bool(named(objects, "NetworkPolicy"))
 
 
 def test_the_migration_is_named_after_its_version(objects: list[Object]) -> None:
