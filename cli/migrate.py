@@ -102,8 +102,13 @@ async def migrate_all(system: System, replicas: int = 1, *, before_roll: bool = 
     """Both halves at once; returns what was changed, in words. Raises Unusable or Transient."""
     import asyncio
 
-    schemas, bus = await asyncio.gather(_database(system, before_roll=before_roll), _bus(system, replicas))
-    return [*schemas, *bus]
+    halves = (_database(system, before_roll=before_roll), _bus(system, replicas))
+    changed: list[str] = []
+    for half in await asyncio.gather(*halves, return_exceptions=True):  # both are away: one of them is said
+        if isinstance(half, BaseException):
+            raise half
+        changed += half
+    return changed
 
 
 async def _database(system: System, *, before_roll: bool) -> list[str]:

@@ -224,6 +224,8 @@ async def admin_bus(system: System) -> "AsyncIterator[Client]":
     import nats
     from nats.errors import Error as NatsError
 
+    from shared.kit.bus import in_words
+
     if not system.nats_url:
         fail(NOTHING_HERE, EXIT_UNREACHABLE)
     said: list[Exception] = []
@@ -245,7 +247,7 @@ async def admin_bus(system: System) -> "AsyncIterator[Client]":
         client = await nats.connect([url.strip() for url in system.nats_url.split(",")], **options)
     except (NatsError, OSError, TimeoutError) as error:
         why = said[-1] if said else error
-        fail(f"the bus at {system.nats_url} does not answer: {str(why) or repr(why)}", EXIT_UNREACHABLE)
+        fail(f"the bus at {system.nats_url} does not answer: {in_words(why)}", EXIT_UNREACHABLE)
     try:
         yield client
     finally:

@@ -63,7 +63,8 @@ def inbox_prefix(settings: BusSettings, service: str) -> str:
     return f"_INBOX.{settings.nats_user or service}"
 
 
-def _in_words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
+    """What the bus said to a connection; a login that it refuses with the settings that are to blame."""
     if "authorization" not in str(error).lower():
         return repr(error)
     return f"the bus refuses the login: HYPERCARE_NATS_USER, HYPERCARE_NATS_PASSWORD (or _FILE): {error}"
@@ -78,7 +79,7 @@ class _Errors:
     async def say(self, error: Exception) -> None:
         now = asyncio.get_running_loop().time()
         self._said = {words: at for words, at in self._said.items() if now - at < SAY_AGAIN_S}
-        if (words := _in_words(error)) in self._said:
+        if (words := in_words(error)) in self._said:
             return
         self._said[words] = now
         log.warning("bus_error", error=words)
