@@ -104,8 +104,8 @@ def _letter(found: "RawStreamMsg") -> dict[str, Any]:
         letter = DeadLetter.from_json(raw)
     except ValidationError:  # whoever may write letters may write anything; the others are read all the same
         stream, consumer = str(found.subject).split(".")[-2:]
-        text, reason = raw.decode(errors="replace"), "unreadable"
-        return {"number": found.seq, "at": None, "stream": stream, "consumer": consumer, "reason": reason, "text": text}
+        known = {"number": found.seq, "at": None, "stream": stream, "consumer": consumer}
+        return {**known, "reason": "unreadable", "text": raw.decode(errors="replace")}
     text = bytes(letter.body).decode(errors="replace")
     return {"number": found.seq, **letter.model_dump(mode="json"), "text": text}
 

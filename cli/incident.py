@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import typer
 
-from cli.system import DEFAULT_DATA, AsJson, Data, call, clock_of, find_system, show, step_of, table
+from cli.system import DEFAULT_DATA, AsJson, Data, call, clock_of, find_system, hanging, show, step_of, table
 
 app = typer.Typer(
     name="incident",
@@ -32,11 +32,6 @@ def _line(incident: dict[str, Any]) -> str:
     return f"{incident['name']}: {incident['stage']}, {incident['severity']}{taken}"
 
 
-def _indented(text: str) -> str:
-    """A note's further lines below its first: none of them must look like an entry."""
-    return f"\n{'':27}| ".join(text.splitlines())
-
-
 def _story(incident: dict[str, Any], timeline: dict[str, Any]) -> str:
     """Everything a responder wants to see at once."""
     lines = [_line(incident), f"  {incident['summary']}"]
@@ -56,7 +51,7 @@ def _story(incident: dict[str, Any], timeline: dict[str, Any]) -> str:
     lines.append("\nTIMELINE" + ("" if timeline["verified"] else "   ITS SEALS ARE BROKEN: somebody changed it"))
     entries = timeline["entries"]
     lines += [
-        f"  {clock_of(e['at'])}  {e['kind']:<13} {_indented(e.get('text', ''))}  ({e.get('actor', '')})"
+        f"  {clock_of(e['at'])}  {e['kind']:<13} {hanging(e.get('text', ''), 27)}  ({e.get('actor', '')})"
         for e in entries
     ]
     return "\n".join(lines)

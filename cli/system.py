@@ -209,6 +209,11 @@ def harmless(text: str) -> str:
     return _OURS_OR_COMMAND.sub(lambda found: found["ours"] or " ", text)
 
 
+def hanging(text: str, indent: int) -> str:
+    """A text whose further lines are set off below its first: none of them must look like one of ours."""
+    return f"\n{'':{indent}}| ".join(text.splitlines())
+
+
 def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Columns for people: as wide as their longest cell, no decoration."""
     widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings))]

@@ -37,15 +37,17 @@ MISTAKEN = (
 )
 """What the URL itself is to blame for."""
 
-
-HALF_OPEN = {
+SESSION = {
+    "TimeZone": "UTC",
+    "idle_in_transaction_session_timeout": "30s",
+    "lock_timeout": "5s",
+    # A session whose cable is cut is given up after some ten seconds: each counts against the role's limit, and a
+    # replica that was cut off and started anew would find no room. Over a Unix socket these mean nothing.
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "10000",  # milliseconds
 }
-"""The server gives a session up some ten seconds after its cable is cut: each counts against the role's limit, and a
-replica that was cut off and started anew would find no room. Over a Unix socket they mean nothing."""
 
 
 class Queries:
@@ -74,32 +76,16 @@ async def pool(settings: DatabaseSettings, schema: str, *rehearsed: Queries) -> 
     The statements of `rehearsed` are prepared in each session as it opens: the first page after a start must not be
     the one that pays for planning them (tens of milliseconds, mostly for looking up array types).
     """
-
-    async def rehearse(connection: Connection) -> None:
-        for queries in rehearsed:
-            for name in queries.names():
-                # `prepare` would not put the statement where `fetch` looks for it.
-                await connection._prepare(queries[name], use_cache=True)  # noqa: SLF001
-        # Preparing leaves a transaction open that no statement has ended, with its locks: no migration would get past.
-        await connection.execute("SELECT 1")
-
     try:
         opened = await asyncpg.create_pool(
             settings.database_url.get_secret_value(),
             min_size=settings.pool_size,  # all at the start: the first burst must not wait for logins
-            init=rehearse,
+            init=lambda connection: _rehearse(connection, rehearsed),
             max_size=settings.pool_size,
             timeout=5,
             command_timeout=10,
             max_cached_statement_lifetime=0,  # what was prepared at the start stays prepared
-            server_settings={
-                "search_path": schema,
-                "TimeZone": "UTC",
-                "application_name": f"hypercare-{schema}",
-                "idle_in_transaction_session_timeout": "30s",
-                "lock_timeout": "5s",
-                **HALF_OPEN,
-            },
+            server_settings={"search_path": schema, "application_name": f"hypercare-{schema}", **SESSION},
         )
     except MISTAKEN as error:
         raise Unusable(f"HYPERCARE_DATABASE_URL: {error}") from error
@@ -114,6 +100,15 @@ async def pool(settings: DatabaseSettings, schema: str, *rehearsed: Queries) -> 
             async with asyncio.timeout(5):
                 await opened.close()
         opened.terminate()
+
+
+async def _rehearse(connection: Connection, rehearsed: tuple[Queries, ...]) -> None:
+    for queries in rehearsed:
+        for name in queries.names():
+            # `prepare` would not put the statement where `fetch` looks for it.
+            await connection._prepare(queries[name], use_cache=True)  # noqa: SLF001
+    # Preparing leaves a transaction open that no statement has ended, with its locks: no migration would get past.
+    await connection.execute("SELECT 1")
 
 
 @contextlib.asynccontextmanager

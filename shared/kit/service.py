@@ -19,8 +19,9 @@ from shared.kit.settings import ServiceSettings, exit_unusable, load_settings
 log = get_logger()
 
 S = TypeVar("S", bound=ServiceSettings)
-OPEN_FILES: Final = 65_536
 Bootstrap = Callable[[S], AbstractAsyncContextManager["Running"]]
+OPEN_FILES: Final = 65_536
+"""As many as a service will ever want: where a machine sets no limit, closing them all would take for ever."""
 
 
 @dataclass

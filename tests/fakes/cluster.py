@@ -15,13 +15,12 @@ from typing import Final, NamedTuple, Self
 from cli.runtime.child import Launch
 from cli.runtime.nats import find_nats_server
 from cli.runtime.ports import Ports
-from shared.contracts.permissions import BUS_USERS
 from tests.fakes.embedded import Server, wait_until
+from tests.fakes.keys import BUS_PASSWORDS
 
 SHIPPED: Final = Path(__file__).parents[2] / "deploy" / "nats"
 NAMES: Final = ("nats-0", "nats-1", "nats-2")
 ROUTE_PASSWORD: Final = "7e5-what-nodes-know-each-other-by"
-PASSWORDS: Final = {user.name: f"{user.name}-pw" for user in BUS_USERS}
 WHOLE_WITHIN_S: Final = 90.0
 """Generous: elections on two busy cores. Usually five seconds."""
 
@@ -166,7 +165,7 @@ def _settle(folder: Path, place: Place) -> None:
         assert conf.count(shipped) == 1, shipped
         conf = conf.replace(shipped, here)
     (folder / "cluster.conf").write_text(conf, encoding="utf-8")
-    lines = [f'HYPERCARE_BUS_{user.upper()}: "{password}"\n' for user, password in PASSWORDS.items()]
+    lines = [f'HYPERCARE_BUS_{user.upper()}: "{password}"\n' for user, password in BUS_PASSWORDS.items()]
     (folder / "passwords.conf").write_text("".join(lines), encoding="utf-8")
 
 

@@ -9,11 +9,13 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-from cli.runtime.nats import BusLogin
+from cli.runtime.nats import BusLogin, bus_logins
+from shared.contracts.permissions import BUS_USERS
 from shared.kit.errors import Unusable
 from shared.kit.settings import environment
 from tests.fakes import embedded
 from tests.fakes.embedded import NatsServer, PostgresServer, started
+from tests.fakes.keys import BUS_PASSWORDS
 
 
 class Runtime(StrEnum):
@@ -54,6 +56,12 @@ def start_nats(users: tuple[BusLogin, ...] = ()) -> NatsServer:
     from tests.fakes.containers import NatsContainer
 
     return started(NatsContainer(_folder(), users))
+
+
+def start_guarded_nats() -> NatsServer:
+    """A fresh nats-server with the real table of users, each with its rights; ADMIN first: it asks for readiness."""
+    users = tuple(sorted(BUS_USERS, key=lambda user: user.name != "admin"))
+    return start_nats(bus_logins(users, BUS_PASSWORDS))
 
 
 def start_postgres(roles: tuple[str, ...] = ("incidents", "notifier", "programme")) -> PostgresServer:

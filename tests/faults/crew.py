@@ -32,8 +32,9 @@ from shared.kit.revisions import move_pointer, store_slice
 from shared.kit.service import end_tasks
 from shared.kit.settings import BusSettings, environment
 from tests.contract.messages.examples import EXAMPLES
-from tests.fakes.cluster import PASSWORDS, Cluster
+from tests.fakes.cluster import Cluster
 from tests.fakes.embedded import NatsServer
+from tests.fakes.keys import BUS_PASSWORDS
 from tests.faults.light import Light
 from tests.faults.outside import until
 from tests.integration.evaluator.stage import Stage
@@ -84,7 +85,7 @@ evaluation: {{partitions: {PARTITIONS}}}
 
 def settings_of(cluster: Cluster, user: str) -> BusSettings:
     """Its own login on all three nodes."""
-    return BusSettings(nats_url=cluster.url, nats_user=user, nats_password=SecretStr(PASSWORDS[user]))
+    return BusSettings(nats_url=cluster.url, nats_user=user, nats_password=SecretStr(BUS_PASSWORDS[user]))
 
 
 @dataclass
@@ -173,7 +174,7 @@ class Crew:
             "HYPERCARE_INSTANCE": instance,
             "HYPERCARE_NATS_URL": self.cluster.url,
             "HYPERCARE_NATS_USER": "prober",
-            "HYPERCARE_NATS_PASSWORD": PASSWORDS["prober"],
+            "HYPERCARE_NATS_PASSWORD": BUS_PASSWORDS["prober"],
             "HYPERCARE_PING_KEY": "a-key-for-tests-only",
         }
         with (self.folder / f"{instance}.log").open("wb") as log:

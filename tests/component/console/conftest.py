@@ -6,14 +6,15 @@ import pytest
 import pytest_asyncio
 
 from tests.component.console.browser import Browser, chromium, running_browser
-from tests.component.console.world import Console, World, console, guarded_bus, world
+from tests.component.console.world import Console, World, console, world
 from tests.fakes.embedded import NatsServer
+from tests.fakes.servers import start_guarded_nats
 
 
 @pytest.fixture
 def rights_bus() -> Iterator[NatsServer]:
     """A fresh bus with its real users and their rights."""
-    server = guarded_bus()
+    server = start_guarded_nats()
     yield server
     server.close()
 

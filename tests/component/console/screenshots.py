@@ -11,7 +11,8 @@ from pathlib import Path
 from shared import contracts as c
 from shared.values import IncidentId, Outcome
 from tests.component.console.browser import Browser, chromium, running_browser
-from tests.component.console.world import INCIDENT, RESPONDER, World, console, guarded_bus, world
+from tests.component.console.world import INCIDENT, RESPONDER, World, console, world
+from tests.fakes.servers import start_guarded_nats
 
 SIZES = {"phone": (360, 780), "desktop": (1280, 900)}
 READY = "document.querySelector('#live')?.dataset.state === 'live'"
@@ -76,7 +77,7 @@ async def main(folder: Path) -> None:
     if binary is None:
         raise SystemExit("no chromium here")
     folder.mkdir(parents=True, exist_ok=True)
-    server = guarded_bus()
+    server = start_guarded_nats()
     try:
         async with (
             world(server) as there,

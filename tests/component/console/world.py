@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from cli.runtime.nats import bus_logins
 from cli.runtime.ports import Ports
 from services.console.bootstrap import bootstrap
 from services.console.settings import Settings
@@ -23,7 +22,6 @@ from shared import contracts as c
 from shared.config.checks import CheckKind
 from shared.config.slice_models import Band, ConsoleCheck, ConsoleRule, ConsoleService, ConsoleSlice
 from shared.config.types import Unit
-from shared.contracts.permissions import BUS_USERS
 from shared.kit.bus import Publisher, connected, declare_all
 from shared.kit.clock import SystemClock
 from shared.kit.http import bind, problem, serving
@@ -43,8 +41,7 @@ from shared.values import (
     Severity,
 )
 from tests.fakes.embedded import NatsServer
-from tests.fakes.keys import TOKEN_KEY
-from tests.fakes.servers import start_nats
+from tests.fakes.keys import BUS_PASSWORDS, TOKEN_KEY
 
 MAIN = Location("main")
 RESPONDER = "hc_ana-the-responder"
@@ -306,18 +303,9 @@ class World:
                 )  # fmt: skip
 
 
-def guarded_bus() -> NatsServer:
-    """A fresh bus with its real users: the console may do what its rights allow and no more."""
-    return start_nats(bus_logins(BUS_USERS, {user.name: _password(user.name) for user in BUS_USERS}))
-
-
-def _password(user: str) -> str:
-    return f"{user}-pw"
-
-
 def as_user(server: NatsServer, user: str) -> BusSettings:
     """How this user reaches the bus."""
-    return BusSettings(nats_url=server.url, nats_user=user, nats_password=SecretStr(_password(user)))
+    return BusSettings(nats_url=server.url, nats_user=user, nats_password=SecretStr(BUS_PASSWORDS[user]))
 
 
 @contextlib.asynccontextmanager
@@ -354,7 +342,7 @@ async def console(there: World, *, instance: str = "console-0", recheck_s: float
     settings = Settings(
         nats_url=there.server.url,
         nats_user="console",
-        nats_password=SecretStr(_password("console")),
+        nats_password=SecretStr(BUS_PASSWORDS["console"]),
         token_key=SecretStr(TOKEN_KEY),
         incidents_url=there.incidents.url,
         http_port=port,

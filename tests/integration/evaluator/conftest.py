@@ -5,11 +5,9 @@ import nats
 import pytest
 from nats.aio.client import Client
 
-from cli.runtime.nats import bus_logins
-from shared.contracts.permissions import BUS_USERS
 from shared.kit.bus import CONNECT_OPTIONS, Publisher, declare_all
 from tests.fakes.embedded import NatsServer
-from tests.fakes.servers import start_nats
+from tests.fakes.servers import start_guarded_nats
 from tests.integration.evaluator.stage import Stage
 
 
@@ -19,9 +17,8 @@ async def _quiet(error: Exception) -> None:
 
 @pytest.fixture
 def guarded() -> Iterator[NatsServer]:
-    """A bus of this test's own with the real table of users, ADMIN first so that readiness can be asked."""
-    users = tuple(sorted(BUS_USERS, key=lambda user: user.name != "admin"))
-    server = start_nats(bus_logins(users, {user.name: f"{user.name}-pw" for user in users}))
+    """A bus of this test's own with the real table of users."""
+    server = start_guarded_nats()
     yield server
     server.close()
 

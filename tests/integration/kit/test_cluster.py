@@ -14,7 +14,8 @@ from shared.contracts.streams import BREACHES, BUCKETS, CONSUMERS, STREAMS
 from shared.kit.bus import Publisher, connected, declare_all
 from shared.kit.settings import BusSettings
 from tests.contract.messages.examples import EXAMPLES
-from tests.fakes.cluster import PASSWORDS, Cluster
+from tests.fakes.cluster import Cluster
+from tests.fakes.keys import BUS_PASSWORDS
 
 BREACH = next(example for example in EXAMPLES if type(example) is BreachOpened)
 EVERYTHING = [*(stream.name for stream in STREAMS), *(bucket.stream for bucket in BUCKETS)]
@@ -23,7 +24,7 @@ EVERYTHING = [*(stream.name for stream in STREAMS), *(bucket.stream for bucket i
 @pytest.fixture
 async def admin() -> AsyncIterator[tuple[Cluster, Client]]:
     with Cluster() as cluster:
-        settings = BusSettings(nats_url=cluster.url, nats_user="admin", nats_password=SecretStr(PASSWORDS["admin"]))
+        settings = BusSettings(nats_url=cluster.url, nats_user="admin", nats_password=SecretStr(BUS_PASSWORDS["admin"]))
         async with connected(settings, "test") as client:
             yield cluster, client
 
@@ -69,7 +70,7 @@ async def test_clients_and_nodes_speak_tls_where_its_files_are_in_their_place(ce
         settings = BusSettings(
             nats_url=cluster.url,
             nats_user="admin",
-            nats_password=SecretStr(PASSWORDS["admin"]),
+            nats_password=SecretStr(BUS_PASSWORDS["admin"]),
             nats_ca_file=certificates / "ca.crt",
             nats_cert_file=certificates / "tls.crt",
             nats_key_file=certificates / "tls.key",

@@ -10,16 +10,14 @@ from typing import Final
 import pytest
 from pydantic import SecretStr
 
-from cli.runtime.nats import bus_logins
 from shared.contracts import IncidentOpened
-from shared.contracts.permissions import BUS_USERS
 from shared.contracts.streams import INCIDENTS
 from shared.kit.bus import Publisher, connected, declare_all
 from shared.kit.clock import SystemClock
 from shared.kit.settings import BusSettings
 from tests.contract.messages.examples import EXAMPLES
 from tests.fakes.embedded import NatsServer
-from tests.fakes.servers import start_nats
+from tests.fakes.servers import start_guarded_nats
 
 ROOT: Final = Path(__file__).parents[3]
 PROGRAM: Final = ROOT / "examples" / "consumer" / "subscribe.py"
@@ -30,9 +28,7 @@ MANY: Final = 250
 
 @pytest.fixture
 def server() -> Iterator[NatsServer]:
-    """With the real table of users, ADMIN first so that readiness can be asked."""
-    users = tuple(sorted(BUS_USERS, key=lambda user: user.name != "admin"))
-    server = start_nats(bus_logins(users, {user.name: f"{user.name}-pw" for user in users}))
+    server = start_guarded_nats()
     yield server
     server.close()
 

@@ -142,9 +142,9 @@ async def test_a_crowd_of_connections_is_sent_away_and_takes_no_descriptor_from_
     address: tuple[str, int], http: httpx.AsyncClient
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))
     try:
-        crowd = [await asyncio.open_connection(*address) for _ in range(101)]
+        crowd = [await asyncio.open_connection(*address) for _ in range(251)]
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(crowd[-1][0].read(), 10) == b""
         for _, writer in crowd:

@@ -14,7 +14,7 @@ from shared.contracts.permissions import BUS_USERS
 from shared.kit.bus import connect_options, connected
 from shared.kit.settings import BusSettings
 from tests.fakes.embedded import NatsServer
-from tests.fakes.servers import start_nats
+from tests.fakes.servers import start_guarded_nats
 
 ATTEMPTS = 6
 REFUSED = "the bus refuses the login: HYPERCARE_NATS_USER, HYPERCARE_NATS_PASSWORD (or _FILE)"
@@ -22,9 +22,7 @@ REFUSED = "the bus refuses the login: HYPERCARE_NATS_USER, HYPERCARE_NATS_PASSWO
 
 @pytest.fixture
 def guarded() -> Iterator[NatsServer]:
-    """ADMIN first, so that readiness can be asked."""
-    users = tuple(sorted(BUS_USERS, key=lambda user: user.name != "admin"))
-    server = start_nats(bus_logins(users, {user.name: f"{user.name}-pw" for user in users}))
+    server = start_guarded_nats()
     yield server
     server.close()
 

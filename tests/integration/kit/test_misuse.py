@@ -16,7 +16,6 @@ from nats.js.errors import NotFoundError
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from cli.runtime.nats import bus_logins
 from services.evaluator.adapters.bus import BusSpeaker
 from services.evaluator.adapters.jetstream_log import JetStreamLog
 from shared.contracts import BreachOpened, ConfigApplied, PageRequested, Tick
@@ -29,7 +28,7 @@ from shared.kit.stored import read_last, subject_of
 from shared.values import Partition
 from tests.contract.messages.examples import EXAMPLES
 from tests.fakes.embedded import NatsServer
-from tests.fakes.servers import start_nats
+from tests.fakes.servers import start_guarded_nats
 
 BOUND = [user.name for user in BUS_USERS if not user.is_free]
 STREAM_NAMES = [*(one.name for one in STREAMS), *(one.stream for one in BUCKETS)]
@@ -109,8 +108,7 @@ class Bus:
 
 @pytest.fixture(scope="module")
 def bus() -> Iterator[Bus]:
-    users = tuple(sorted(BUS_USERS, key=lambda user: user.name != "admin"))
-    bus = Bus(start_nats(bus_logins(users, {user.name: f"{user.name}-pw" for user in users})))
+    bus = Bus(start_guarded_nats())
     asyncio.run(fill(bus))
     yield bus
     bus.server.close()

@@ -10,11 +10,9 @@ import pytest
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from cli.runtime.nats import bus_logins
 from services.evaluator.adapters.checkpoints import JetStreamCheckpoints
 from services.evaluator.adapters.jetstream_log import JetStreamLog
 from services.evaluator.ports import Checkpoint
-from shared.contracts.permissions import BUS_USERS
 from shared.contracts.streams import CONSUMERS
 from shared.kit.bus import Publisher, declare_all
 from shared.kit.clock import SystemClock
@@ -24,16 +22,14 @@ from shared.kit.tokens import Role, Tokens, hash_of, store_token
 from shared.values import Partition
 from tests.fakes.embedded import NatsServer
 from tests.fakes.keys import TOKEN_KEY
-from tests.fakes.servers import start_nats
+from tests.fakes.servers import start_guarded_nats
 
 SERVICES = ["prober", "evaluator", "incidents", "notifier", "console"]
 
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[NatsServer]:
-    """A bus with the real table of users, ADMIN first so that readiness can be asked."""
-    users = tuple(sorted(BUS_USERS, key=lambda user: user.name != "admin"))
-    server = start_nats(bus_logins(users, {user.name: f"{user.name}-pw" for user in users}))
+    server = start_guarded_nats()
     asyncio.run(declare(server))
     yield server
     server.close()

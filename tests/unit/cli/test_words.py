@@ -10,7 +10,7 @@ from cli.configuration import load_or_leave
 from cli.runtime import example, installation
 from cli.runtime.installation import parse_numbers
 from cli.runtime.welcome import Command, Screen, welcome
-from cli.system import clock_of, fail, harmless, show, table
+from cli.system import clock_of, fail, hanging, harmless, show, table
 from shared.kit.errors import Unusable
 
 ROOT = Path(__file__).parents[3]
@@ -124,3 +124,7 @@ def test_a_wrong_scale_ends_with_code_2_before_anything_starts(
     assert said.exit_code == 2
     assert "hypercare: --scale: " in said.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_no_further_line_of_a_note_looks_like_one_of_ours() -> None:
+    assert hanging("seen\r\n  12:00:00  note  forged", 4) == "seen\n    |   12:00:00  note  forged"

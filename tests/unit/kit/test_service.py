@@ -1,10 +1,22 @@
 import asyncio
 import gc
+import resource
 import socket
 
 import pytest
 
-from shared.kit.service import tell_unseen
+from shared.kit.service import OPEN_FILES, raise_open_files, tell_unseen
+
+
+def test_a_service_takes_as_many_open_files_as_the_machine_allows_it() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        raise_open_files()
+        allowed = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (allowed, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize(

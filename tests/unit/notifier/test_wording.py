@@ -68,6 +68,10 @@ def test_an_sms_is_short_and_ends_in_its_link() -> None:
     assert gsm_length(text) <= GSM_LONGEST
 
 
+def test_an_sms_that_is_cut_still_names_its_incident() -> None:
+    assert MESSAGE.incident_name in sms_text(replace(MESSAGE, lines=("many words " * 60,)))
+
+
 def test_an_sms_without_a_link_ends_in_a_reference_of_its_own() -> None:
     assert sms_text(replace(MESSAGE, ack_url=None)).endswith("\nRef 01234567")
 
