@@ -28,6 +28,8 @@ from shared.contracts import (
 from shared.kit.clock import SystemClock
 
 RULE: Final = "web-down"
+LOOK_EVERY_S: Final = 0.2
+"""How often to ask. Each question costs the machine some ten milliseconds: the story must not slow what it tells."""
 _LINK: Final = re.compile(r"https?://\S+/a/[\w.~-]+")
 
 Say = Callable[[str], None]
@@ -236,7 +238,7 @@ async def _until(look: Callable[[], Awaitable[T | None]]) -> T:
     """Look until there is something. Raises TimeoutError."""
     async with asyncio.timeout(EACH_WITHIN_S):
         while (found := await look()) is None:  # noqa: ASYNC110  # another process knows; it can only be asked
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(LOOK_EVERY_S)
     return found
 
 

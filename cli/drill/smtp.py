@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Final
@@ -138,12 +139,13 @@ class _Handler:
         self, server: "_Conversation", _session: Session, envelope: Envelope
     ) -> str:
         """Keep the mail once per recipient, then answer as told."""
+        arrived_at = self._desk.clock.now()
         behaviour = self._desk.behaviours.take(Wire.SMTP, _AT_DATA)
         for recipient in envelope.rcpt_tos:
             self._desk.note(Wire.SMTP, recipient, behaviour.mode)
         if behaviour.mode is Mode.FAIL:
             return _reply(behaviour.number(451), "3.0 Local error, try again later")
-        for arrival in self._arrivals(envelope, behaviour):
+        for arrival in self._arrivals(envelope, behaviour, arrived_at):
             self._desk.store.add(arrival)
         if behaviour.mode is Mode.DELAY:
             await asyncio.sleep(behaviour.late_s)
@@ -151,13 +153,13 @@ class _Handler:
             await _hang_up_after_final_dot(server)
         return "250 2.0.0 OK: kept"
 
-    def _arrivals(self, envelope: Envelope, behaviour: Behaviour) -> list[Arrival]:
+    @staticmethod
+    def _arrivals(envelope: Envelope, behaviour: Behaviour, at: datetime) -> list[Arrival]:
         raw = envelope.original_content or b""
         mail = message_from_bytes(raw, policy=policy.default)
         headers = joined((name, str(value)) for name, value in mail.items())
         text, message_id = _text(mail), mail["Message-ID"]
         named = str(message_id).strip() if message_id else None
-        at = self._desk.clock.now()
         return [
             Arrival(
                 **dict(marks_in(headers, "Hypercare-")),

@@ -7,8 +7,8 @@ delivery, sends it and calls `settle_attempt`; a provider's later word comes in 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from datetime import datetime
+from typing import Literal
 
 from services.notifier.domain.ledger import OPEN, Attempt, Delivery, Happened, move
 from services.notifier.domain.link import is_ours, read_token, write_token
@@ -24,10 +24,6 @@ from shared.kit.logging import get_logger
 from shared.values import DeliveryId, PageId
 
 log = get_logger()
-
-
-PAGES_FIRST: Final = timedelta(milliseconds=250)
-"""Those who are only told wait a moment: one incident does both at once, and somebody must be woken up."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +138,7 @@ def _begin(book: Book, method: Method, now: datetime) -> Delivery:
         state=PageState.QUEUED,
         started_at=now,
         changed_at=now,
-        due_at=now if book.request.kind is PageKind.PAGE else now + PAGES_FIRST,
+        due_at=now,
     )
 
 

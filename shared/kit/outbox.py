@@ -12,7 +12,7 @@ the last", because ids are not committed in order. Each service has a table `out
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -47,12 +47,15 @@ class Outbox:
         self._again: set[str] = set()
         self._places = asyncio.Semaphore(max(1, min(AT_ONCE, db.get_max_size() // 2)))
 
-    async def put(self, connection: Connection, key: str, messages: Iterable[Message]) -> None:
-        """Write events inside the caller's transaction. Call `wake(key)` after the commit."""
-        said = [(m.on_subject, json.dumps(envelope(m, self._source)), m.to_json()) for m in messages]
+    async def put(self, connection: Connection, by_key: Mapping[str, Iterable[Message]]) -> None:
+        """Write events inside the caller's transaction, each under its key. Call `wake(key)` after the commit."""
+        said = [
+            (key, m.on_subject, json.dumps(envelope(m, self._source)), m.to_json())
+            for key, messages in by_key.items()
+            for m in messages
+        ]
         if said:
-            subjects, headers, bodies = zip(*said, strict=True)
-            await connection.execute(SQL["put"], key, subjects, headers, bodies)
+            await connection.execute(SQL["put"], *zip(*said, strict=True))
 
     def wake(self, key: str, *, after_s: float = 0.0) -> None:
         """After a commit: publish this key's rows in the background, now or after a moment in which more may come."""

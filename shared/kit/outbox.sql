@@ -1,7 +1,8 @@
 -- name: put
 INSERT INTO outbox (stream_key, subject, headers, body)
-SELECT $1, subject, headers, body
-FROM unnest($2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY AS said (subject, headers, body, place) ORDER BY place;
+SELECT stream_key, subject, headers, body
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
+    WITH ORDINALITY AS said (stream_key, subject, headers, body, place) ORDER BY place;
 
 -- name: lock_key
 SELECT pg_try_advisory_xact_lock(hashtext('outbox:' || $1));

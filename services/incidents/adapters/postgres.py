@@ -5,7 +5,7 @@ waited for while one is held; the partial unique indexes behind it are the last 
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from services.incidents.domain.incident import Breach, Incident
 from services.incidents.domain.scope import Scope, scope_of_incident
 from services.incidents.domain.timeline import Entry
 from services.incidents.ports import Heard, State, Where
-from shared.contracts import BreachKey
+from shared.contracts import BreachKey, Message, PageKind, PageRequested
 from shared.kit.errors import Transient
 from shared.kit.outbox import Outbox
 from shared.kit.postgres import Connection, Queries, transaction
@@ -26,6 +26,8 @@ from shared.values import IncidentId, ServiceId
 
 SQL: Final = Queries(Path(__file__).parent.parent / "queries.sql")
 SCHEMA: Final = "incidents"
+PAGES_FIRST_S: Final = 0.25
+"""Those who are only told wait a moment: one incident does both at once, and somebody must be woken up."""
 
 
 class PostgresWork:
@@ -36,7 +38,9 @@ class PostgresWork:
         self._outbox = outbox
         self._scope = scope
         self._loaded: dict[IncidentId, Incident] = {}
-        self.kept: dict[IncidentId, None] = {}
+        self.has_kept = False
+        self.to_publish: dict[str, float] = {}
+        """Keys of the outbox with something new, and how many seconds each may wait."""
 
     async def breach(self, source: str, service: ServiceId, key: BreachKey) -> Breach | None:
         """See ports.Work."""
@@ -98,9 +102,17 @@ class PostgresWork:
         await self._keep_parts(incident, rows.difference(self._loaded.get(incident.id), incident))
         if change.entries:
             await self._db.execute(SQL["append_timeline"], rows.entry_rows(change))
-        await self._outbox.put(self._db, incident.id, change.messages)
+        await self._say(incident.id, change.messages)
         self._loaded[incident.id] = incident
-        self.kept[incident.id] = None
+        self.has_kept = True
+
+    async def _say(self, incident: IncidentId, messages: Sequence[Message]) -> None:
+        """Put into the outbox; what only tells goes in an order of its own, behind nobody's page."""
+        told_key = f"{incident}/told"
+        told = [message for message in messages if _only_tells(message)]
+        rest = [message for message in messages if not _only_tells(message)]
+        await self._outbox.put(self._db, {incident: rest, told_key: told})
+        self.to_publish |= ({incident: 0.0} if rest else {}) | ({told_key: PAGES_FIRST_S} if told else {})
 
     async def _keep_parts(self, it: Incident, new: rows.Difference) -> None:
         if new.breaches:
@@ -135,9 +147,9 @@ class PostgresStore:
                 yield work
         except asyncpg.UniqueViolationError as error:
             raise Transient(f"somebody else was first: {error}") from error
-        for incident in work.kept:
-            self._outbox.wake(incident)
-        if work.kept:
+        for key, after_s in work.to_publish.items():
+            self._outbox.wake(key, after_s=after_s)
+        if work.has_kept:
             self._wake_due()
 
     async def locate(self, which: str) -> Where | None:
@@ -197,6 +209,10 @@ class PostgresStore:
         async with transaction(self._db) as connection:
             found = await connection.fetch(SQL["timeline"], incident)
         return [Entry(**dict(row)) for row in found]
+
+
+def _only_tells(message: Message) -> bool:
+    return isinstance(message, PageRequested) and message.kind is not PageKind.PAGE
 
 
 def _where(row: Mapping[str, Any]) -> Where:

@@ -214,8 +214,7 @@ class PostgresLedger:
         steps = [(one.delivery, one.state.value, one.at, one.reason, one.attempt) for b in books for one in b.steps]
         if steps:
             await connection.executemany(SQL["save_step"], steps)
-        for book in books:
-            await self._outbox.put(connection, book.page, book.receipts)
+        await self._outbox.put(connection, {book.page: book.receipts for book in books})
 
     def _wake(self, books: Iterable[Book]) -> None:
         for book in books:

@@ -49,7 +49,7 @@ async def published(bus: Bus) -> list[int]:
 
 async def put(db: asyncpg.Pool, outbox: Outbox, *numbers: int) -> None:
     async with transaction(db) as connection:
-        await outbox.put(connection, "one", [note(number) for number in numbers])
+        await outbox.put(connection, {"one": [note(number) for number in numbers]})
 
 
 async def test_an_idle_pool_holds_no_transaction_that_would_keep_a_migration_out(database: str) -> None:
@@ -77,7 +77,7 @@ async def test_a_change_that_is_rolled_back_says_nothing(declared: Bus, db: asyn
     outbox = Outbox(db, declared.publisher, "/test")
     with pytest.raises(RuntimeError):  # noqa: PT012  # the block is the transaction
         async with transaction(db) as connection:
-            await outbox.put(connection, "one", [note(1)])
+            await outbox.put(connection, {"one": [note(1)]})
             raise RuntimeError
     assert await outbox.flush("one", by="test") == 0
     assert await published(declared) == []
@@ -151,7 +151,7 @@ async def test_an_absent_bus_leaves_the_database_to_others(declared: Bus, db: as
     outbox = Outbox(db, declared.publisher, "/test")
     async with transaction(db) as connection:
         for number in range(20):
-            await outbox.put(connection, f"key-{number}", [note(number)])
+            await outbox.put(connection, {f"key-{number}": [note(number)]})
     declared.server.pause()
     try:
         for number in range(20):

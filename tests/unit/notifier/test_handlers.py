@@ -5,7 +5,6 @@ from services.notifier.domain.outcomes import Delivered, PermanentFailure, SendR
 from services.notifier.domain.page import Stop
 from services.notifier.domain.wording import Outgoing
 from services.notifier.handlers import (
-    PAGES_FIRST,
     Link,
     LinkRefused,
     acknowledge,
@@ -212,7 +211,6 @@ async def test_updates_are_not_stopped_by_an_acknowledgement() -> None:
     await acknowledge(office.desk, (office.sent("email")[0].ack_url or "").rpartition("/")[2])
     for kind in (PageKind.UPDATE, PageKind.RESOLVED):
         await request_page(office.desk, request("joao", kind=kind))
-    office.clock.advance(PAGES_FIRST)
     await office.run()
     assert [one.kind for one in office.sent("email")] == ["page", "update", "resolved"]
     assert [one.ack_url is None for one in office.sent("email")] == [False, True, True]
@@ -283,20 +281,8 @@ async def test_a_channel_that_is_only_told_is_used_directly() -> None:
     office = Office()
     page = request(addressee=Addressee(channel="chat", target="#erp"), kind=PageKind.UPDATE)
     await request_page(office.desk, page)
-    office.clock.advance(PAGES_FIRST)
     await office.run()
     assert [one.address for one in office.sent("chat")] == ["#erp"]
-
-
-async def test_who_is_only_told_waits_until_somebody_has_been_woken() -> None:
-    office = Office()
-    for kind in (PageKind.UPDATE, PageKind.PAGE):
-        await request_page(office.desk, request("joao", kind=kind))
-    await office.run()
-    assert [one.kind for one in office.sent("email")] == ["page"]
-    office.clock.advance(PAGES_FIRST)
-    await office.run()
-    assert [one.kind for one in office.sent("email")] == ["page", "update"]
 
 
 async def test_a_channel_removed_while_a_page_waits_moves_on() -> None:
