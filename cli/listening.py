@@ -1,4 +1,4 @@
-"""Everything said on the bus, remembered, so that a story can wait for one message, past or to come."""
+"""What is said of breaches and incidents, remembered, so that a story can wait for one message, past or to come."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,11 +15,14 @@ from shared.contracts.base import type_in
 EACH_WITHIN_S: Final = 45.0
 """How long a story waits for one thing to happen."""
 
+SUBJECTS: Final = ("hc.breaches.>", "hc.incidents.>")
+"""What a story waits for. To decode every sample besides would slow what is told of."""
+
 M = TypeVar("M", bound=Message)
 
 
 class Listener:
-    """Remembers every message on the bus and lets the story wait for one."""
+    """Remembers every message it is given and lets the story wait for one."""
 
     def __init__(self) -> None:
         self._seen: list[Message] = []
@@ -53,9 +56,10 @@ class Listener:
 
 @asynccontextmanager
 async def listening(system: System) -> AsyncIterator[Listener]:
-    """Listen to everything as `admin` while the block runs."""
+    """Listen as `admin` while the block runs."""
     listener = Listener()
     async with admin_bus(system) as client:
-        await client.subscribe("hc.>", cb=listener.on_message)
+        for subject in SUBJECTS:
+            await client.subscribe(subject, cb=listener.on_message)
         await client.flush()
         yield listener

@@ -48,17 +48,38 @@ ORDER BY rev DESC LIMIT 1;
 SELECT to_jsonb(b) AS breach FROM breaches b
 WHERE source = $1 AND is_open AND ((service = $2 AND "check" <> '') OR (location = $3 AND "check" = ''));
 
--- name: put_incident
--- Write one incident out of its JSON.
-INSERT INTO incidents SELECT (jsonb_populate_record(NULL::incidents, $1::jsonb)).*
-ON CONFLICT (id) DO UPDATE SET
-    severity = EXCLUDED.severity, stage = EXCLUDED.stage, stage_entered_at = EXCLUDED.stage_entered_at,
-    stage_due_at = EXCLUDED.stage_due_at, closed_at = EXCLUDED.closed_at, summary = EXCLUDED.summary,
-    runbook = EXCLUDED.runbook, acknowledged_by = EXCLUDED.acknowledged_by,
-    acknowledged_at = EXCLUDED.acknowledged_at, ack_epoch = EXCLUDED.ack_epoch, round = EXCLUDED.round,
-    rung = EXCLUDED.rung, rounds_left = EXCLUDED.rounds_left, paging_severity = EXCLUDED.paging_severity,
-    is_exhausted = EXCLUDED.is_exhausted, messages_sent = EXCLUDED.messages_sent, sequence = EXCLUDED.sequence,
-    timeline_length = EXCLUDED.timeline_length, timeline_hash = EXCLUDED.timeline_hash, watch = EXCLUDED.watch;
+-- name: keep_incident
+-- Write one incident ($1) and what belongs to it: pages ($2; what was asked for never changes, what is proven does),
+-- answers ($3) and those taken back ($4), due work ($5) and what is no longer due ($6), new entries of its timeline ($7).
+WITH incident AS (
+    INSERT INTO incidents SELECT (jsonb_populate_record(NULL::incidents, $1::jsonb)).*
+    ON CONFLICT (id) DO UPDATE SET
+        severity = EXCLUDED.severity, stage = EXCLUDED.stage, stage_entered_at = EXCLUDED.stage_entered_at,
+        stage_due_at = EXCLUDED.stage_due_at, closed_at = EXCLUDED.closed_at, summary = EXCLUDED.summary,
+        runbook = EXCLUDED.runbook, acknowledged_by = EXCLUDED.acknowledged_by,
+        acknowledged_at = EXCLUDED.acknowledged_at, ack_epoch = EXCLUDED.ack_epoch, round = EXCLUDED.round,
+        rung = EXCLUDED.rung, rounds_left = EXCLUDED.rounds_left, paging_severity = EXCLUDED.paging_severity,
+        is_exhausted = EXCLUDED.is_exhausted, messages_sent = EXCLUDED.messages_sent, sequence = EXCLUDED.sequence,
+        timeline_length = EXCLUDED.timeline_length, timeline_hash = EXCLUDED.timeline_hash, watch = EXCLUDED.watch
+), page AS (
+    INSERT INTO pages SELECT * FROM jsonb_populate_recordset(NULL::pages, $2::jsonb)
+    ON CONFLICT (id) DO UPDATE SET
+        issue = EXCLUDED.issue, state = EXCLUDED.state, handed_over_at = EXCLUDED.handed_over_at,
+        is_undeliverable = EXCLUDED.is_undeliverable
+), answer AS (
+    INSERT INTO answers SELECT * FROM jsonb_populate_recordset(NULL::answers, $3::jsonb)
+    ON CONFLICT (incident, stage, question) DO UPDATE SET answer = EXCLUDED.answer, by = EXCLUDED.by, at = EXCLUDED.at
+), taken_back AS (
+    DELETE FROM answers a USING jsonb_populate_recordset(NULL::answers, $4::jsonb) AS gone
+    WHERE (a.incident, a.stage, a.question) = (gone.incident, gone.stage, gone.question)
+), planned AS (
+    INSERT INTO due SELECT * FROM jsonb_populate_recordset(NULL::due, $5::jsonb)
+    ON CONFLICT (incident, kind, subject) DO UPDATE SET at = EXCLUDED.at, awaits_open_set = EXCLUDED.awaits_open_set
+), done AS (
+    DELETE FROM due d USING jsonb_populate_recordset(NULL::due, $6::jsonb) AS gone
+    WHERE (d.incident, d.kind, d.subject) = (gone.incident, gone.kind, gone.subject)
+)
+INSERT INTO timeline SELECT * FROM jsonb_populate_recordset(NULL::timeline, $7::jsonb);
 
 -- name: put_breaches
 -- Write breaches out of a JSON array.
@@ -66,37 +87,6 @@ INSERT INTO breaches SELECT * FROM jsonb_populate_recordset(NULL::breaches, $1::
 ON CONFLICT (source, service, rule, "check", location, incident) DO UPDATE SET
     rev = EXCLUDED.rev, is_open = EXCLUDED.is_open, stated = EXCLUDED.stated, absent_as_of = EXCLUDED.absent_as_of,
     ended = EXCLUDED.ended, changed_at = EXCLUDED.changed_at;
-
--- name: put_pages
--- Write pages out of a JSON array; what was asked for never changes, what is proven does.
-INSERT INTO pages SELECT * FROM jsonb_populate_recordset(NULL::pages, $1::jsonb)
-ON CONFLICT (id) DO UPDATE SET
-    issue = EXCLUDED.issue, state = EXCLUDED.state, handed_over_at = EXCLUDED.handed_over_at,
-    is_undeliverable = EXCLUDED.is_undeliverable;
-
--- name: put_answers
--- Write answers out of a JSON array.
-INSERT INTO answers SELECT * FROM jsonb_populate_recordset(NULL::answers, $1::jsonb)
-ON CONFLICT (incident, stage, question) DO UPDATE SET answer = EXCLUDED.answer, by = EXCLUDED.by, at = EXCLUDED.at;
-
--- name: drop_answers
--- Take back the answers of a stage that is begun anew; $2 = [{stage, question}].
-DELETE FROM answers a USING jsonb_to_recordset($2::jsonb) AS gone(stage text, question text)
-WHERE a.incident = $1 AND a.stage = gone.stage AND a.question = gone.question;
-
--- name: put_due
--- Write due work out of a JSON array.
-INSERT INTO due SELECT * FROM jsonb_populate_recordset(NULL::due, $1::jsonb)
-ON CONFLICT (incident, kind, subject) DO UPDATE SET at = EXCLUDED.at, awaits_open_set = EXCLUDED.awaits_open_set;
-
--- name: drop_due
--- Forget due work; $2 = [{kind, subject}].
-DELETE FROM due d USING jsonb_to_recordset($2::jsonb) AS gone(kind text, subject text)
-WHERE d.incident = $1 AND d.kind = gone.kind AND d.subject = gone.subject;
-
--- name: append_timeline
--- Append entries out of a JSON array.
-INSERT INTO timeline SELECT * FROM jsonb_populate_recordset(NULL::timeline, $1::jsonb);
 
 -- name: timeline
 -- One incident's whole timeline.

@@ -3,10 +3,6 @@
 INSERT INTO pages (page, incident, incident_name, ack_epoch, kind, request, requested_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (page) DO NOTHING RETURNING page;
 
--- name: save_page
--- Write what changes about a page.
-UPDATE pages SET look_at = $2, undeliverable_at = $3 WHERE page = $1;
-
 -- name: lock_page
 -- One page for a change; waits for whoever has it.
 SELECT page FROM pages WHERE page = $1 FOR UPDATE;
@@ -40,25 +36,25 @@ WHERE p.page = ANY($1::text[]);
 -- All deliveries of these pages, in the order they were started.
 SELECT * FROM deliveries WHERE page = ANY($1::text[]) ORDER BY page, position;
 
--- name: save_delivery
--- Keep a delivery as it is now.
-INSERT INTO deliveries (delivery, page, position, channel, address, reports, state, started_at, changed_at, due_at,
-    attempts, provider, provider_id, reason, claimed_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-ON CONFLICT (delivery) DO UPDATE SET state = excluded.state, started_at = excluded.started_at, changed_at = excluded.changed_at,
-    due_at = excluded.due_at, attempts = excluded.attempts, provider = excluded.provider,
-    provider_id = excluded.provider_id, reason = excluded.reason, claimed_by = excluded.claimed_by;
-
--- name: save_attempt
--- Keep the beginning of an attempt, and later its end.
-INSERT INTO attempts (delivery, number, provider, claimed_by, began_at, ended_at, outcome, reason, provider_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (delivery, number) DO UPDATE SET ended_at = excluded.ended_at, outcome = excluded.outcome,
-    reason = excluded.reason, provider_id = excluded.provider_id;
-
--- name: save_step
--- Note that a delivery has entered a state.
-INSERT INTO steps (delivery, state, at, reason, attempt) VALUES ($1, $2, $3, $4, $5);
+-- name: save
+-- Write what has changed about pages ($1), and their deliveries ($2), attempts ($3) and new steps ($4) as they are now.
+WITH page AS (
+    UPDATE pages p SET look_at = new.look_at, undeliverable_at = new.undeliverable_at
+    FROM jsonb_populate_recordset(NULL::pages, $1::jsonb) AS new WHERE p.page = new.page
+), delivery AS (
+    INSERT INTO deliveries SELECT * FROM jsonb_populate_recordset(NULL::deliveries, $2::jsonb)
+    ON CONFLICT (delivery) DO UPDATE SET state = excluded.state, started_at = excluded.started_at,
+        changed_at = excluded.changed_at, due_at = excluded.due_at, attempts = excluded.attempts,
+        provider = excluded.provider, provider_id = excluded.provider_id, reason = excluded.reason,
+        claimed_by = excluded.claimed_by
+), attempt AS (
+    INSERT INTO attempts SELECT * FROM jsonb_populate_recordset(NULL::attempts, $3::jsonb)
+    ON CONFLICT (delivery, number) DO UPDATE SET ended_at = excluded.ended_at, outcome = excluded.outcome,
+        reason = excluded.reason, provider_id = excluded.provider_id
+)
+INSERT INTO steps (delivery, state, at, reason, attempt)
+SELECT delivery, state, at, reason, attempt
+FROM jsonb_populate_recordset(NULL::steps, $4::jsonb) WITH ORDINALITY ORDER BY ordinality;
 
 -- name: peek_due
 -- Which deliveries are due, without a lock.

@@ -73,8 +73,8 @@ class Queries:
 async def pool(settings: DatabaseSettings, schema: str, *rehearsed: Queries) -> AsyncIterator[asyncpg.Pool]:
     """A pool whose sessions see only this service's schema, in UTC, and never wait for ever.
 
-    The statements of `rehearsed` are prepared in each session as it opens: the first page after a start must not be
-    the one that pays for planning them (tens of milliseconds, mostly for looking up array types).
+    The statements of `rehearsed` are prepared and planned in each session as it opens: the first page after a start
+    must not be the one that pays for it (tens of milliseconds, mostly for looking up types, tables and indexes).
     """
     try:
         opened = await asyncpg.create_pool(
@@ -103,12 +103,16 @@ async def pool(settings: DatabaseSettings, schema: str, *rehearsed: Queries) -> 
 
 
 async def _rehearse(connection: Connection, rehearsed: tuple[Queries, ...]) -> None:
+    plays = ["SELECT 1"]
     for queries in rehearsed:
         for name in queries.names():
             # `prepare` would not put the statement where `fetch` looks for it.
-            await connection._prepare(queries[name], use_cache=True)  # noqa: SLF001
-    # Preparing leaves a transaction open that no statement has ended, with its locks: no migration would get past.
-    await connection.execute("SELECT 1")
+            prepared = await connection._prepare(queries[name], use_cache=True)  # noqa: SLF001
+            nothing = ", ".join("NULL" for _ in prepared.get_parameters())
+            plays.append(f"EXPLAIN EXECUTE {prepared.get_name()}" + (f" ({nothing})" if nothing else ""))
+    # Explaining plans a statement and opens what it would touch, and does none of it. It also ends the transaction that
+    # preparing has left open, with its locks: no migration would get past.
+    await connection.execute(";\n".join(plays))
 
 
 @contextlib.asynccontextmanager

@@ -98,10 +98,16 @@ class PostgresWork:
     async def keep(self, change: Change) -> None:
         """See ports.Work."""
         incident = change.incident
-        await self._db.execute(SQL["put_incident"], rows.incident_row(incident))
-        await self._keep_parts(incident, rows.difference(self._loaded.get(incident.id), incident))
-        if change.entries:
-            await self._db.execute(SQL["append_timeline"], rows.entry_rows(change))
+        new = rows.difference(self._loaded.get(incident.id), incident)
+        parts = (new.pages, new.answers, new.answers_gone, new.due, new.due_gone)
+        await self._db.execute(
+            SQL["keep_incident"],
+            rows.incident_row(incident),
+            *[rows.rows_of(incident, part) for part in parts],
+            rows.entry_rows(change),
+        )
+        if new.breaches:
+            await self._db.execute(SQL["put_breaches"], rows.breach_rows(new.breaches))
         await self._say(incident.id, change.messages)
         self._loaded[incident.id] = incident
         self.has_kept = True
@@ -113,20 +119,6 @@ class PostgresWork:
         rest = [message for message in messages if not _only_tells(message)]
         await self._outbox.put(self._db, {incident: rest, told_key: told})
         self.to_publish |= ({incident: 0.0} if rest else {}) | ({told_key: PAGES_FIRST_S} if told else {})
-
-    async def _keep_parts(self, it: Incident, new: rows.Difference) -> None:
-        if new.breaches:
-            await self._db.execute(SQL["put_breaches"], rows.breach_rows(new.breaches))
-        if new.pages:
-            await self._db.execute(SQL["put_pages"], rows.rows_of(it, new.pages))
-        if new.answers_gone:
-            await self._db.execute(SQL["drop_answers"], it.id, rows.rows_of(it, new.answers_gone))
-        if new.answers:
-            await self._db.execute(SQL["put_answers"], rows.rows_of(it, new.answers))
-        if new.due_gone:
-            await self._db.execute(SQL["drop_due"], it.id, rows.rows_of(it, new.due_gone))
-        if new.due:
-            await self._db.execute(SQL["put_due"], rows.rows_of(it, new.due))
 
 
 class PostgresStore:

@@ -6,12 +6,13 @@ its session from before its check until its send has begun; an acknowledgement t
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
+from pydantic_core import to_json
 
 from services.notifier.domain.ledger import Attempt, Delivery, Step
 from services.notifier.domain.page import Book, Stop, is_suppressible
@@ -203,17 +204,15 @@ class PostgresLedger:
 
     async def _save(self, connection: Connection, books: Sequence[Book]) -> None:
         """Write everything that may have changed, and the receipts beside it."""
-        pages = [(book.page, book.look_at, book.undeliverable_at) for book in books]
-        await connection.executemany(SQL["save_page"], pages)
+        pages = [
+            {"page": book.page, "look_at": book.look_at, "undeliverable_at": book.undeliverable_at} for book in books
+        ]
         deliveries = [_row(book.deliveries[one]) for book in books for one in book.changed]
-        if deliveries:
-            await connection.executemany(SQL["save_delivery"], deliveries)
-        attempts = [_attempt_row(one) for book in books for one in book.attempts]
-        if attempts:
-            await connection.executemany(SQL["save_attempt"], attempts)
-        steps = [(one.delivery, one.state.value, one.at, one.reason, one.attempt) for b in books for one in b.steps]
-        if steps:
-            await connection.executemany(SQL["save_step"], steps)
+        attempts = [one for book in books for one in book.attempts]
+        steps = [one for book in books for one in book.steps]
+        await connection.execute(
+            SQL["save"], *[to_json(rows).decode() for rows in (pages, deliveries, attempts, steps)]
+        )
         await self._outbox.put(connection, {book.page: book.receipts for book in books})
 
     def _wake(self, books: Iterable[Book]) -> None:
@@ -269,18 +268,9 @@ def _delivery(row: Any) -> Delivery:
     return Delivery(id=name, state=state, **fields)
 
 
-def _row(one: Delivery) -> tuple[object, ...]:
-    return (
-        one.id, one.page, one.position, one.channel, one.address, one.reports, one.state.value, one.started_at,
-        one.changed_at, one.due_at, one.attempts, one.provider, one.provider_id, one.reason, one.claimed_by,
-    )  # fmt: skip
-
-
-def _attempt_row(one: Attempt) -> tuple[object, ...]:
-    return (
-        one.delivery, one.number, one.provider, one.claimed_by, one.began_at, one.ended_at, one.outcome, one.reason,
-        one.provider_id,
-    )  # fmt: skip
+def _row(one: Delivery) -> dict[str, object]:
+    fields = asdict(one)
+    return {"delivery": fields.pop("id"), **fields}
 
 
 def _stop(row: Any) -> Stop:
