@@ -23,7 +23,7 @@ from shared.values import CheckId, Location, RuleId
 if TYPE_CHECKING:
     from services.evaluator.domain.engine import Partition
 
-VERSION: Final = 2
+VERSION: Final = 3
 SERIES_PER_PART: Final = 1500
 """About 35 ms of encoding."""
 
@@ -39,9 +39,8 @@ class _Frame(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 class _Sight(_Frame):
     location: Location
     seen_ns: int
-    heard_ns: int
     down_at_ns: int
-    is_confused: bool
+    confused_since_ns: int
     hole_start_ns: int
     hole_end_ns: int
 
@@ -163,9 +162,7 @@ def _header(partition: "Partition", series: int) -> _Header:
 
 
 def _sight(one: Sight) -> _Sight:
-    return _Sight(
-        one.location, one.seen_ns, one.heard_ns, one.down_at_ns, one.is_confused, one.hole_start_ns, one.hole_end_ns
-    )
+    return _Sight(one.location, one.seen_ns, one.down_at_ns, one.confused_since_ns, one.hole_start_ns, one.hole_end_ns)
 
 
 def _restore_header(partition: "Partition", header: _Header) -> None:
@@ -176,8 +173,8 @@ def _restore_header(partition: "Partition", header: _Header) -> None:
     partition.plan = plan
     for state in header.sights:
         sight = partition.sights[state.location] = Sight(state.location, 0, 0)
-        sight.seen_ns, sight.heard_ns, sight.down_at_ns = state.seen_ns, state.heard_ns, state.down_at_ns
-        sight.is_confused = state.is_confused
+        sight.seen_ns, sight.down_at_ns = state.seen_ns, state.down_at_ns
+        sight.confused_since_ns = state.confused_since_ns
         sight.hole_start_ns, sight.hole_end_ns = state.hole_start_ns, state.hole_end_ns
     if plan is None:
         return

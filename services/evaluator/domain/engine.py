@@ -81,7 +81,7 @@ class Partition:
     def _lose(self, sight: Sight, plan: PartitionPlan) -> None:
         """Say that a location is down, for every service it watches that has not been told."""
         at_ns = sight.down_at_ns
-        is_clock = sight.is_confused and sight.heard_ns > sight.seen_ns
+        is_clock = sight.has_wrong_clock(self.ledger.log_ns)
         cause = Cause.CLOCK if is_clock else Cause.PROBER_DOWN
         silent = phrasing.prober_silent(sight.location, plan.prober_grace_ns)
         finding = Finding(phrasing.prober_clock(sight.location) if is_clock else silent)

@@ -32,7 +32,7 @@ def test_a_version_of_the_future_is_refused_by_its_number(monkeypatch: pytest.Mo
     monkeypatch.setattr(checkpoint, "VERSION", 99)
     data = busy().dump()
     monkeypatch.undo()
-    with pytest.raises(CheckpointUnreadable, match="version 99 is not 2"):
+    with pytest.raises(CheckpointUnreadable, match=f"version 99 is not {checkpoint.VERSION}"):
         Partition.load(data)
 
 

@@ -129,6 +129,23 @@ def test_a_prober_an_hour_behind_is_down_for_its_clock() -> None:
     assert story.all_of(Opened)[0].breach.cause is Cause.CLOCK
 
 
+def test_a_prober_that_catches_up_on_what_it_could_not_send_has_no_wrong_clock() -> None:
+    # given a prober that was cut off from the bus for half a minute and went on looking
+    story = Story.under(plan(silent(), down())).see(ok(5)).tick(35)
+    # when the cable is back, what it saw comes first, batch by batch, and others' records in between
+    story.take(batch(36, ok(10), ok(15)), Tick(at(36.2)), batch(36.4, ok(20)), Tick(at(36.6)))
+    story.see(ok(36.8))
+    # then it was silent, no more and no less
+    assert story.told == ["opened prober-down high 15.1", "cleared prober-down healed 36.9"]
+
+
+def test_a_clock_that_goes_wrong_while_its_prober_is_silent_is_said_to_be_wrong() -> None:
+    story = Story.under(plan(silent(), down())).see(ok(5)).tick(20)
+    for second in range(21, 29):
+        story.take(batch(second, ok(second + 3600)))
+    assert story.told == ["opened prober-down high 15.1", "changed prober-down high 26"]
+
+
 def test_a_clock_set_right_heals_its_prober() -> None:
     story = Story.under(plan(silent(), down())).see(ok(5))
     for second in range(6, 30):
