@@ -1,6 +1,7 @@
 """Incidents for a team that listens on the bus: as they happen, or once more since an instant (see docs/consume.md)."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -37,6 +38,8 @@ async def replay(client, since):
         while (msg := await answers.next_msg(timeout=10)).data:
             tell(msg)
             start = {"seq": int(msg.headers["Nats-Sequence"]) + 1}
+        if msg.headers["Status"] not in {"204", "404"}:
+            sys.exit(f"{since}: {msg.headers['Description']}")
         left = int(msg.headers.get("Nats-Num-Pending", 0))  # of 204, the end of a batch; 404 says that there is nothing
 
 
@@ -49,4 +52,5 @@ async def main():
     await client.close()
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())

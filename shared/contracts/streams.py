@@ -51,12 +51,18 @@ class Consumer:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A key-value bucket, or an object store when `is_objects`."""
+    """A key-value bucket, or an object store when `is_objects`.
+
+    Of a bucket of values: max_age_s, after which an entry that nobody has written again is forgotten (0: never), and
+    max_bytes, at which the oldest entries go where they age anyway, and where they do not, nothing new is taken.
+    """
 
     name: str
     purpose: str
     is_objects: bool = False
     history: int = 1
+    max_age_s: int = 0
+    max_bytes: int = 64 * MIB
 
     @property
     def stream(self) -> str:
@@ -103,7 +109,14 @@ CONSUMERS: Final = (
 )
 
 CONFIG: Final = Bucket("config", "The pointer to the current revision, and each replica's answer to it.")
-MEMBERS: Final = Bucket("members", "Heartbeats of replicas, without expiry.")
+MEMBERS: Final = Bucket(
+    "members",
+    "Heartbeats of replicas; one that has stood still for a day is forgotten.",
+    max_age_s=DAY_S,
+    max_bytes=MIB,
+)
+"""Dead is who has not moved (`shared/kit/partitions.py`), never who has aged: a day is only for tidiness. Everybody
+reads all of it twice a second, so it stays small, also when somebody floods it."""
 TOKENS: Final = Bucket("tokens", "API tokens by their hash.")
 CHECKPOINT_POINTERS: Final = Bucket("checkpoint-pointers", "Which checkpoint of a partition is current.")
 CHECKPOINTS: Final = Bucket("checkpoints", "Immutable checkpoints of the evaluator.", is_objects=True)

@@ -291,7 +291,9 @@ async def _declare_bucket(js: JetStreamContext, bucket: Bucket, replicas: int) -
         known, said = await _make_bucket(js, bucket, replicas), f"bucket {bucket.name} created"
     # One message with `Nats-Rollup: all` on a key of one's own would empty a whole bucket. Only objects are made by it.
     wanted: dict[str, Any] = {"num_replicas": max(replicas, known.num_replicas or 1)}
-    wanted |= {} if bucket.is_objects else {"allow_rollup_hdrs": False, "max_msg_size": LARGEST_VALUE}
+    if not bucket.is_objects:
+        wanted |= {"allow_rollup_hdrs": False, "max_msg_size": LARGEST_VALUE, "max_bytes": bucket.max_bytes}
+        wanted |= {"max_age": bucket.max_age_s, "discard": "old" if bucket.max_age_s else "new"}
     differs = {name: value for name, value in wanted.items() if (getattr(known, name) or False) != value}
     if differs:
         await js.update_stream(known, **differs)

@@ -14,7 +14,7 @@ import uvloop
 
 from shared.kit.errors import HypercareError, Unusable
 from shared.kit.logging import configure_logging, get_logger
-from shared.kit.settings import ServiceSettings, exit_unusable, load_settings
+from shared.kit.settings import ServiceSettings, exit_unusable, load_settings, misspelt
 
 log = get_logger()
 
@@ -44,6 +44,8 @@ def run_service(service: str, settings_class: type[S], bootstrap: Bootstrap[S]) 
         settings = load_settings(settings_class)
         raise_open_files()
         configure_logging(service, settings.instance, settings.log_level, settings.log_format)
+        for name, meant in misspelt(settings_class).items():
+            log.warning("setting_unknown", name=name, did_you_mean=meant)
         uvloop.run(_run(service, settings, bootstrap))
     except Unusable as error:
         exit_unusable(error)

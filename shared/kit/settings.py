@@ -4,6 +4,7 @@ A service's own settings derive from `ServiceSettings` in its `settings.py`; not
 mistakes are shown at once, before the first connection is opened.
 """
 
+import difflib
 import os
 import socket
 import sys
@@ -140,6 +141,17 @@ def load_settings(kind: type[S]) -> S:
             for problem in error.errors(include_input=False, include_url=False)
         ]
         raise Unusable("settings:\n  " + "\n  ".join(lines)) from None
+
+
+def misspelt(kind: type[BusSettings]) -> dict[str, str]:
+    """Variables that are no setting of this kind and look like one, and which.
+
+    Others beginning with `HYPERCARE_` are passed over: they may be another service's, or a secret somebody named so.
+    """
+    names = {f"{PREFIX}{field.upper()}{twin}" for field in kind.model_fields for twin in ("", "_FILE")}
+    strange = [name for name in environment() if name.startswith(PREFIX) and name not in names]
+    meant = {name: difflib.get_close_matches(name, names, n=1, cutoff=0.88) for name in strange}
+    return {name: close[0] for name, close in meant.items() if close}
 
 
 def environment() -> dict[str, str]:

@@ -103,7 +103,9 @@ async def test_breaches_of_many_services_at_once_wait_for_nobody(pair: Pair) -> 
     assert len(await one.store.newest("open", 100)) == 20
 
 
-@pytest.mark.parametrize("statement", ["UPDATE timeline SET text = 'nothing happened'", "DELETE FROM timeline"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE timeline SET text = 'nothing happened'", "DELETE FROM timeline", "TRUNCATE timeline"]
+)
 async def test_the_database_itself_refuses_to_change_a_timeline(pair: Pair, database: str, statement: str) -> None:
     await pair[0].open()
     connection = await asyncpg.connect(database, server_settings={"search_path": "incidents"})

@@ -56,13 +56,25 @@ async def say(incidents: Publisher, *numbers: int) -> None:
 @asynccontextmanager
 async def subscriber(server: NatsServer, *arguments: str) -> AsyncIterator[asyncio.StreamReader]:
     """What the program prints while it runs."""
+    async with program(server, *arguments) as process:
+        assert process.stdout is not None
+        yield process.stdout
+
+
+@asynccontextmanager
+async def program(server: NatsServer, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The program, ended with the block."""
     env = {"HYPERCARE_NATS_URL": server.url, "HYPERCARE_NATS_PASSWORD": "platform-pw"}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(PROGRAM), *arguments, env=env, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        str(PROGRAM),
+        *arguments,
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    assert process.stdout is not None
     try:
-        yield process.stdout
+        yield process
     finally:
         if process.returncode is None:
             process.terminate()
@@ -104,6 +116,14 @@ async def test_a_replay_says_all_since_an_instant_in_order_and_ends(server: Nats
         assert await lines.read() == b""
     async with subscriber(server, SystemClock().now().isoformat()) as lines:
         assert await lines.read() == b""
+
+
+async def test_an_instant_that_is_none_is_named(server: NatsServer, incidents: Publisher) -> None:
+    del incidents  # the streams are there
+    async with program(server, "yesterday") as process:
+        said, error = await asyncio.wait_for(process.communicate(), 60)
+    assert (said, process.returncode) == (b"", 1)
+    assert error.startswith(b"yesterday: ")
 
 
 async def test_the_live_copies_are_heard_by_everybody_who_subscribes(server: NatsServer, incidents: Publisher) -> None:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import Field, SecretStr
 
 from shared.kit.errors import Unusable
-from shared.kit.settings import DatabaseSettings, ServiceSettings, load_settings, secret_value
+from shared.kit.settings import DatabaseSettings, ServiceSettings, load_settings, misspelt, secret_value
 
 
 class Settings(ServiceSettings):
@@ -77,3 +77,12 @@ def test_a_reference_to_a_missing_secret_names_the_reference(monkeypatch: pytest
         secret_value(f"file:{tmp_path}/nowhere")
     with pytest.raises(Unusable, match="must be written as"):
         secret_value("plain-text-password")
+
+
+def test_a_misspelt_setting_is_told_from_what_is_somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HYPERCARE_LINK_KYE", "HYPERCARE_OPS_PROT", "HYPERCARE_URL", "HYPERCARE_LINK_KEY_FILE", "LINK_KY"):
+        monkeypatch.setenv(name, "x")
+    assert misspelt(Settings) == {
+        "HYPERCARE_LINK_KYE": "HYPERCARE_LINK_KEY",
+        "HYPERCARE_OPS_PROT": "HYPERCARE_OPS_PORT",
+    }
