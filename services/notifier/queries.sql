@@ -38,6 +38,7 @@ SELECT * FROM deliveries WHERE page = ANY($1::text[]) ORDER BY page, position;
 
 -- name: save
 -- Write what has changed about pages ($1), and their deliveries ($2), attempts ($3) and new steps ($4) as they are now.
+-- Rows come as JSON: a column added later must be nullable, or the code before it could not write.
 WITH page AS (
     UPDATE pages p SET look_at = new.look_at, undeliverable_at = new.undeliverable_at
     FROM jsonb_populate_recordset(NULL::pages, $1::jsonb) AS new WHERE p.page = new.page
