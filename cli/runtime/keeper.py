@@ -104,7 +104,7 @@ class Keeper:
         output, written = os.pipe()
         try:
             process = await spawn_into(launch, written)
-        except BaseException:
+        except BaseException:  # also of a cancellation: nobody would ever close it
             os.close(output)
             raise
         finally:

@@ -106,7 +106,7 @@ class Owner:
                 self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
             except LostPartition:
                 raise
-            except Exception as error:
+            except Exception as error:  # said here, where the partition is known, and raised
                 self._problem(f"a bug: {error!r}")
                 raise
 

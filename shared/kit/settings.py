@@ -148,10 +148,14 @@ def misspelt(kind: type[BusSettings]) -> dict[str, str]:
 
     Others beginning with `HYPERCARE_` are passed over: they may be another service's, or a secret somebody named so.
     """
-    names = {f"{PREFIX}{field.upper()}{twin}" for field in kind.model_fields for twin in ("", "_FILE")}
-    strange = [name for name in environment() if name.startswith(PREFIX) and name not in names]
-    meant = {name: difflib.get_close_matches(name, names, n=1, cutoff=0.88) for name in strange}
-    return {name: close[0] for name, close in meant.items() if close}
+    fields = [field.upper() for field in kind.model_fields]
+    known = {f"{PREFIX}{field}{twin}" for field in fields for twin in ("", "_FILE")}
+    found = {}
+    for name in (name for name in environment() if name.startswith(PREFIX) and name not in known):
+        plain = name.removeprefix(PREFIX).removesuffix("_FILE")  # what all names share would make them all alike
+        if close := difflib.get_close_matches(plain, fields, n=1, cutoff=0.8):
+            found[name] = f"{PREFIX}{close[0]}"
+    return found
 
 
 def environment() -> dict[str, str]:

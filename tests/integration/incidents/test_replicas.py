@@ -52,6 +52,24 @@ async def test_a_silent_location_seen_by_both_replicas_is_one_incident_and_one_p
     assert incident == await other.only()
 
 
+async def test_what_only_tells_leaves_behind_the_page_that_rings(pair: Pair, database: str) -> None:
+    await pair[0].open()
+    connection = await asyncpg.connect(database, server_settings={"search_path": "incidents"})
+    try:
+        async with asyncio.timeout(15):
+            while await connection.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL"):
+                await asyncio.sleep(0.02)  # published by tasks of the store's own
+        left = await connection.fetch(
+            "SELECT convert_from(body, 'UTF8')::jsonb ->> 'kind' AS kind FROM outbox"
+            " WHERE subject = 'hc.pages.v1.requested' ORDER BY published_at, id"
+        )
+    finally:
+        await connection.close()
+    kinds = [row["kind"] for row in left]
+    assert set(kinds) == {"page", "update"}
+    assert kinds == sorted(kinds), "an update left before a page"
+
+
 async def test_the_same_message_at_both_replicas_pages_once(pair: Pair) -> None:
     one, other = pair
 

@@ -80,7 +80,8 @@ def test_a_reference_to_a_missing_secret_names_the_reference(monkeypatch: pytest
 
 
 def test_a_misspelt_setting_is_told_from_what_is_somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HYPERCARE_LINK_KYE", "HYPERCARE_OPS_PROT", "HYPERCARE_URL", "HYPERCARE_LINK_KEY_FILE", "LINK_KY"):
+    others = ("HYPERCARE_URL", "HYPERCARE_SMTP_PASSWORD", "HYPERCARE_CRASH_FILE", "HYPERCARE_LINK_KEY_FILE", "LINK_KY")
+    for name in ("HYPERCARE_LINK_KYE", "HYPERCARE_OPS_PROT", *others):
         monkeypatch.setenv(name, "x")
     assert misspelt(Settings) == {
         "HYPERCARE_LINK_KYE": "HYPERCARE_LINK_KEY",
