@@ -11,7 +11,7 @@ from services.notifier.adapters.channels.http_answers import build_client
 from services.notifier.adapters.directory import SliceDirectory
 from services.notifier.adapters.postgres import SQL, PostgresLedger
 from services.notifier.api.app import Doors, build_app
-from services.notifier.couriers import Courier
+from services.notifier.couriers import Courier, FirstHand
 from services.notifier.handlers import Desk, look_at_pages
 from services.notifier.settings import Settings
 from services.notifier.subscribers import handlers
@@ -62,9 +62,10 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         ledger = PostgresLedger(db, outbox)
         workers: dict[str, DueWorker] = {}
         key = settings.link_key.get_secret_value().encode()
-        desk = Desk(ledger, directory, clock, key, lambda kind: workers[kind].wake())
-        couriers = [Courier(kind, desk, settings.terms, health) for kind in KINDS]
-        for one in couriers:
+        couriers: dict[str, Courier] = {}
+        desk = Desk(ledger, directory, clock, key, lambda kind: workers[kind].wake(), lambda: FirstHand(couriers))
+        couriers |= {kind: Courier(kind, desk, settings.terms, health) for kind in KINDS}
+        for one in couriers.values():
             stack.push_async_callback(one.drain, settings.drain_s)
             workers[one.kind] = DueWorker(one.kind, one.do_due, one.next_due, clock, health)
         looker = DueWorker("pages", lambda now: look_at_pages(desk, now), ledger.next_look, clock, health)
@@ -92,6 +93,7 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
             subscribe(broker, NOTIFIER_PAGES, settler, handlers(desk, in_step))
         running.start(_work(broker, configured, [*workers.values(), looker]), "work")
         running.on_stop += [lambda: setattr(health, "draining", True)]
+        running.on_stop += [one.stop for one in couriers.values()]
         running.on_stop += [one.stop for one in (*workers.values(), looker)]
         log.info("listening", **facts)
         yield running

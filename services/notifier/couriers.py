@@ -5,9 +5,11 @@ begun, acknowledgements let go; so no send begins after an acknowledgement is co
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
 
 from services.notifier import metrics
 from services.notifier.domain.ledger import Attempt, Delivery, Happened, move
@@ -33,7 +35,7 @@ log = get_logger()
 class Terms:
     """How sends are made. deadline: a send's hard end, less than half of claim_for, which is when others may take it.
 
-    at_once: sends in flight per kind of channel and replica.
+    at_once: sends in flight per kind of channel and replica; a few more while new pages come in beside a claim.
     """
 
     instance: str
@@ -48,7 +50,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class _Claimed:
+class Claimed:
     """A delivery that is ours until its claim lapses."""
 
     page: PageId
@@ -71,6 +73,8 @@ class Courier:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._claiming: asyncio.Task[int] | None = None
+        self._lent: set[asyncio.Future[None]] = set()
+        self._stopping = False
 
     async def do_due(self, _now: datetime) -> int:
         """Claim what is due, as far as there is room, and begin to send it; returns how many were due."""
@@ -80,11 +84,17 @@ class Courier:
         return await asyncio.shield(self._claiming)
 
     async def _claim_and_begin(self, room: int) -> int:
-        now, claimed = self._desk.clock.now(), list[_Claimed]()
+        now, claimed = self._desk.clock.now(), list[Claimed]()
+
+        def work(book: Book, delivery: Delivery) -> None:
+            one = self.claim(book, delivery, now)
+            if one is not None:
+                claimed.append(one)
+
         async with self._desk.ledger.due(self.kind, now, room) as guard:
-            found = await guard.claim(lambda book, delivery: self._claim(book, delivery, now, claimed.append))
+            found = await guard.claim(work)
             for one in claimed:
-                self._begin(one)
+                self.begin(one)
             if claimed:
                 await asyncio.sleep(0)  # every send has begun now, and only now acknowledgements may pass
         return found
@@ -93,22 +103,45 @@ class Courier:
         """When the next delivery of this kind is due."""
         return await self._desk.ledger.next_due(self.kind)
 
+    def stop(self) -> None:
+        """Lend no more places: what comes in from now on is for other replicas."""
+        self._stopping = True
+
     async def drain(self, within_s: float) -> None:
         """Let sends in flight end; what does not end in time is left to lapse, and is `unknown` then."""
-        if self._claiming is not None:
-            await asyncio.wait([self._claiming], timeout=within_s)
+        claiming: set[asyncio.Future[Any]] = {*self._lent, *([self._claiming] if self._claiming else [])}
+        if claiming:
+            await asyncio.wait(claiming, timeout=within_s)
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=within_s)
         await end_tasks(self._in_flight)
 
+    def lend_place(self) -> asyncio.Future[None] | None:
+        """Keep a place, until it is given back, for who claims a delivery itself; None when there is none to give."""
+        if self._stopping or self._free <= 0:
+            return None
+        place = asyncio.get_running_loop().create_future()
+        self._lent.add(place)
+        return place
+
+    def give_back(self, place: asyncio.Future[None]) -> None:
+        """What was claimed in that place is being sent by now, or was never committed."""
+        self._lent.discard(place)
+        place.set_result(None)
+        self._freed.set()
+
+    @property
+    def _free(self) -> int:
+        return self._terms.at_once[self.kind] - len(self._in_flight) - len(self._lent)
+
     async def _room(self) -> int:
-        while len(self._in_flight) >= self._terms.at_once[self.kind]:
+        while self._free <= 0:
             self._freed.clear()
             await self._freed.wait()
-        return self._terms.at_once[self.kind] - len(self._in_flight)
+        return self._free
 
-    def _claim(self, book: Book, delivery: Delivery, now: datetime, add: Callable[[_Claimed], None]) -> None:
-        """Decide, inside the claim's transaction, what becomes of one due delivery."""
+    def claim(self, book: Book, delivery: Delivery, now: datetime) -> Claimed | None:
+        """Decide, inside a transaction, what becomes of one due delivery; `begin` what is returned after the commit."""
         if delivery.state is PageState.SENDING:
             book.attempts.append(lapsed_attempt(delivery, now))
             delivery = lapse(delivery, now)
@@ -116,23 +149,24 @@ class Courier:
         if book.stop is not None:
             book.put(move(delivery, Happened.STOPPED, now, book.stop.reason), now)
             book.look_at = None
-            return
+            return None
         providers = {one.name: one for one in self._desk.directory.providers(self.kind)}
         name = choose(list(providers), delivery.provider, delivery.attempts, self._illness, now)
         if name is None:
             why = f"no {self.kind} channel is configured any more"
             book.put(move(delivery, Happened.FAILED_FOR_GOOD, now, why), now)
             replan(self._desk.directory, book, now)
-            return
+            return None
         begun = claim(delivery, name, self._terms.instance, now, self._terms.claim_for)
         attempt = Attempt(begun.id, begun.attempts, name, self._terms.instance, now)
         book.put(begun, now)
         book.attempts.append(attempt)
         message = outgoing(self._desk, book, begun, may_have_been_sent=delivery.state is PageState.UNKNOWN)
         more = has_standby(list(providers), begun.attempts)
-        add(_Claimed(book.page, attempt, providers[name], message, more, self._desk.clock.monotonic()))
+        return Claimed(book.page, attempt, providers[name], message, more, self._desk.clock.monotonic())
 
-    def _begin(self, one: _Claimed) -> None:
+    def begin(self, one: Claimed) -> None:
+        """Send what is ours, in the background."""
         task = asyncio.create_task(self._carry(one), name=f"send:{one.attempt.delivery}")
         self._in_flight.add(task)
         metrics.IN_FLIGHT.labels(channel=self.kind).inc()
@@ -146,7 +180,7 @@ class Courier:
             log.error("settling_failed", error=repr(error), exc_info=error)
             self._health.broken(f"courier:{self.kind}", f"{type(error).__name__} while settling a send")
 
-    async def _carry(self, one: _Claimed) -> None:
+    async def _carry(self, one: Claimed) -> None:
         if self._desk.clock.monotonic() - one.claimed_at_s > self._terms.claim_for.total_seconds() / 3:
             log.warning("claim_went_stale", delivery=one.attempt.delivery)  # this process was frozen; let it lapse
             return
@@ -155,7 +189,7 @@ class Courier:
         await self._settle(one, result)
         self._health.recovered(f"courier:{self.kind}")
 
-    async def _send(self, one: _Claimed) -> SendResult:
+    async def _send(self, one: Claimed) -> SendResult:
         seconds = self._terms.deadline.total_seconds()
         reached("send.before")
         try:
@@ -170,7 +204,7 @@ class Courier:
         reached("send.after")
         return result
 
-    def _note(self, one: _Claimed, result: SendResult) -> None:
+    def _note(self, one: Claimed, result: SendResult) -> None:
         """Count, remember illness, and raise the alarm where the fault is ours."""
         name, now, outcome = one.channel.name, self._desk.clock.now(), type(result).__name__
         metrics.ATTEMPTS.labels(channel=self.kind, provider=name, outcome=outcome).inc()
@@ -185,7 +219,7 @@ class Courier:
         fields = {"page": one.page, "delivery": one.attempt.delivery, "attempt": one.attempt.number, "provider": name}
         log.info("attempt_ended", outcome=outcome, reason=getattr(result, "reason", None), **fields)
 
-    async def _settle(self, one: _Claimed, result: SendResult) -> None:
+    async def _settle(self, one: Claimed, result: SendResult) -> None:
         """Write the outcome down; a database that is away is waited for a while, then the claim lapses to unknown."""
         until = self._desk.clock.monotonic() + 2 * self._terms.claim_for.total_seconds()
         while True:
@@ -198,3 +232,40 @@ class Courier:
                 await asyncio.sleep(0.5)
             else:
                 return
+
+
+class FirstHand:
+    """The port `Hand`: the commit that keeps a new page claims it, which saves a second one and the way to it."""
+
+    def __init__(self, couriers: Mapping[str, Courier]) -> None:
+        self._couriers = couriers
+        self._places: list[tuple[Courier, asyncio.Future[None]]] = []
+        self._claimed: list[tuple[Courier, Claimed]] = []
+
+    def __enter__(self) -> Self:
+        """Nothing is held before `claim`."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Give the places back."""
+        for courier, place in self._places:
+            courier.give_back(place)
+
+    def claim(self, book: Book, now: datetime) -> None:
+        """See the port."""
+        for delivery in list(book.deliveries.values()):
+            courier = self._couriers.get(delivery.channel)
+            place = courier.lend_place() if courier is not None else None
+            if courier is None or place is None:
+                continue
+            self._places.append((courier, place))
+            one = courier.claim(book, delivery, now)
+            if one is not None:
+                self._claimed.append((courier, one))
+
+    async def send(self) -> None:
+        """See the port."""
+        for courier, one in self._claimed:
+            courier.begin(one)
+        if self._claimed:
+            await asyncio.sleep(0)

@@ -27,15 +27,17 @@ class MemoryLedger:
         self._held: Counter[IncidentId] = Counter()
         self._let_go = asyncio.Condition()
 
-    async def add(self, request: PageRequested, now: datetime, plan: Callable[[Book], None]) -> bool:
+    @contextlib.asynccontextmanager
+    async def add(self, request: PageRequested, plan: Callable[[Book], None]) -> AsyncIterator[bool]:
         """See the port."""
-        del now
         if request.page in self._books:
-            return False
-        book = Book(request)
+            yield False
+            return
+        book = self._fresh(Book(request))
         plan(book)
         self._commit(book)
-        return True
+        async with self._holding_off({request.incident}):
+            yield True
 
     async def change(self, page: PageId, work: Callable[[Book], None]) -> bool:
         """See the port."""
@@ -68,13 +70,8 @@ class MemoryLedger:
             (one.due_at, one.id, one.page) for one in self._of(channel) if one.due_at is not None and one.due_at <= now
         )[:limit]
         incidents = {self._books[page].request.incident for _, _, page in found}
-        self._held.update(incidents)
-        try:
+        async with self._holding_off(incidents):
             yield _Guard(self, [(page, delivery) for _, delivery, page in found], now)
-        finally:
-            async with self._let_go:
-                self._held.subtract(incidents)
-                self._let_go.notify_all()
 
     async def release(self, claimed_by: str, now: datetime) -> int:
         """See the port."""
@@ -159,7 +156,10 @@ class MemoryLedger:
         return [one for book in self._books.values() for one in book.deliveries.values() if one.channel == channel]
 
     def _open(self, page: PageId) -> Book:
-        kept = self._books[page]
+        return self._fresh(self._books[page])
+
+    def _fresh(self, kept: Book) -> Book:
+        """Return a book as it stands, with what holds it back by now and nothing added yet."""
         stops = [
             stop
             for group in (self._acks, self._tombstones)
@@ -188,6 +188,16 @@ class MemoryLedger:
                 for one in list(book.deliveries.values()):
                     if one.state in OPEN:
                         book.deliveries[one.id] = replace(one, due_at=stop.at)
+
+    @contextlib.asynccontextmanager
+    async def _holding_off(self, incidents: set[IncidentId]) -> AsyncIterator[None]:
+        self._held.update(incidents)
+        try:
+            yield
+        finally:
+            async with self._let_go:
+                self._held.subtract(incidents)
+                self._let_go.notify_all()
 
     @contextlib.asynccontextmanager
     async def _alone(self, incident: IncidentId) -> AsyncIterator[None]:

@@ -45,20 +45,21 @@ class PostgresLedger:
         self._db = db
         self._outbox = outbox
 
-    async def add(self, request: PageRequested, now: datetime, plan: Callable[[Book], None]) -> bool:
+    @contextlib.asynccontextmanager
+    async def add(self, request: PageRequested, plan: Callable[[Book], None]) -> AsyncIterator[bool]:
         """See the port."""
-        del now
-        book = Book(request)
-        async with transaction(self._db) as connection:
-            is_new = await connection.fetchval(
-                SQL["add_page"], request.page, request.incident, request.incident_name, request.ack_epoch,
-                request.kind.value, request.model_dump_json(), request.occurred_at,
-            )  # fmt: skip
-            if is_new:
-                plan(book)
-                await self._save(connection, [book])
-        self._wake([book])
-        return bool(is_new)
+        async with _connection(self._db) as connection, _acks_held_off(connection, {request.incident}):
+            async with _committing(connection):
+                is_new = await connection.fetchval(
+                    SQL["add_page"], request.page, request.incident, request.incident_name, request.ack_epoch,
+                    request.kind.value, request.model_dump_json(), request.occurred_at,
+                )  # fmt: skip
+                books = [Book(request, stop=await _stop_of(connection, request))] if is_new else []
+                for book in books:
+                    plan(book)
+                await self._save(connection, books)
+            self._wake(books)
+            yield bool(is_new)
 
     async def change(self, page: PageId, work: Callable[[Book], None]) -> bool:
         """See the port."""
@@ -101,12 +102,8 @@ class PostgresLedger:
             if not found:
                 yield _Guard(self, connection, found, now)
                 return
-            try:
-                await connection.execute(SQL["hold_acks_off"], sorted({one.incident for one in found}))
+            async with _acks_held_off(connection, {one.incident for one in found}):
                 yield _Guard(self, connection, found, now)
-            finally:
-                if not connection.is_closed():
-                    await connection.execute(SQL["let_acks_go"])
 
     async def claim(
         self, connection: Connection, found: Sequence[_Candidate], now: datetime, work: Callable[[Book, Delivery], None]
@@ -114,7 +111,7 @@ class PostgresLedger:
         """One transaction on the connection that holds the stop locks."""
         wanted = {one.delivery for one in found}
         count = 0
-        async with connection.transaction():
+        async with _committing(connection):
             rows = await connection.fetch(SQL["lock_free_pages"], sorted({one.page for one in found}))
             books = await _load(connection, [row["page"] for row in rows])
             for book in books:
@@ -123,8 +120,6 @@ class PostgresLedger:
                         work(book, delivery)
                         count += 1
             await self._save(connection, books)
-            reached("commit.before")
-        reached("commit.after")
         self._wake(books)
         return count
 
@@ -245,6 +240,33 @@ async def _connection(db: asyncpg.Pool) -> AsyncIterator[Connection]:
             yield connection
     except TRANSIENT as error:
         raise Transient(f"database: {error!r}") from error
+
+
+@contextlib.asynccontextmanager
+async def _acks_held_off(connection: Connection, incidents: Iterable[IncidentId]) -> AsyncIterator[None]:
+    """Share the stop locks of incidents in the connection's session."""
+    try:
+        await connection.execute(SQL["hold_acks_off"], sorted(incidents))
+        yield
+    finally:
+        if not connection.is_closed():
+            await connection.execute(SQL["let_acks_go"])
+
+
+@contextlib.asynccontextmanager
+async def _committing(connection: Connection) -> AsyncIterator[None]:
+    """A transaction on a connection that goes on being used after the commit."""
+    async with connection.transaction():
+        yield
+        reached("commit.before")
+    reached("commit.after")
+
+
+async def _stop_of(connection: Connection, request: PageRequested) -> Stop | None:
+    if not is_suppressible(request.kind):
+        return None
+    row = await connection.fetchrow(SQL["stop_of"], request.incident, request.ack_epoch)
+    return _stop(row) if row else None
 
 
 async def _load(connection: Connection, pages: Sequence[PageId | None]) -> list[Book]:
