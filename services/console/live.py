@@ -23,6 +23,8 @@ ROWS_A_PUSH: Final = 40
 """Rows beyond that wait for the next push: a page of 5,000 checks must not fill a phone's line."""
 BEHIND_S: Final = 15.0
 BEHIND_PARTS: Final = 200
+LONGEST_COUNT: Final = 18
+"""Digits of a position that may be ours."""
 REMEMBERED_PARTS: Final = 50_000
 
 Render = Callable[[str, datetime], str | None]
@@ -98,7 +100,7 @@ class Live:
     def _since(self, position: str) -> set[str]:
         """What changed after a position; everything for one of another replica or start."""
         start, _, count = position.partition(".")
-        if start != self._start or not count.isdecimal():
+        if start != self._start or not count.isdecimal() or len(count) > LONGEST_COUNT:
             return {REFRESH}
         return {part for part, changed_at in self._changed_at.items() if changed_at > int(count)}
 

@@ -21,7 +21,7 @@ from services.incidents.handlers import Handlers
 from services.incidents.settings import Settings
 from services.incidents.subscribers import attach
 from shared.kit.addresses import url_for_others
-from shared.kit.broker import Settler, build_broker
+from shared.kit.broker import Settler, build_broker, stop_taking
 from shared.kit.bus import Publisher, require_declared, watch_bus
 from shared.kit.clock import SystemClock
 from shared.kit.crew import Crew
@@ -81,7 +81,7 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         running = Running(on_stop=[lambda: setattr(health, "draining", True), due.stop])
         stack.push_async_callback(outbox.drain)
         stack.push_async_callback(membership.leave)
-        stack.push_async_callback(_stop_taking, bus.broker, crew)
+        stack.push_async_callback(stop_taking, bus.broker, crew)
         running.start(follower.follow_forever(), "configuration")
         running.start(membership.run(), "membership")
         running.start(outbox.sweep_forever(), "outbox")
@@ -118,13 +118,6 @@ async def _work(broker: NatsBroker, configuration: Configuration, due: DueWorker
     await broker.start()
     await due.run()
     await asyncio.Event().wait()  # told to stop: not an end of its own
-
-
-async def _stop_taking(broker: NatsBroker, crew: Crew) -> None:
-    """Let the messages at hand be finished; the database and the bus are still open."""
-    for subscriber in broker.subscribers:
-        await subscriber.stop()
-    await crew.drain()
 
 
 def _watch_health(health: Health, client: Client, db: asyncpg.Pool, follower: Follower, in_step: InStep) -> None:

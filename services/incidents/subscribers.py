@@ -7,12 +7,12 @@ from faststream.nats import NatsBroker
 
 from services.incidents.domain.scope import scope_of
 from services.incidents.handlers import Handlers
-from services.incidents.lanes import Lanes
 from shared.contracts import BreachChanged, BreachCleared, BreachEvent, BreachOpened, Message, OpenSet, PageReceipt
 from shared.contracts.streams import INCIDENTS_BREACHES, INCIDENTS_OPEN_SETS, INCIDENTS_RECEIPTS, Consumer
 from shared.kit.broker import Handler, Settler, subscribe
 from shared.kit.crew import Crew
 from shared.kit.in_step import InStep
+from shared.kit.lanes import Lanes
 
 M = TypeVar("M", bound=Message)
 B = TypeVar("B", bound=BreachEvent)

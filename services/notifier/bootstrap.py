@@ -18,9 +18,10 @@ from services.notifier.subscribers import handlers
 from shared.config.slice_models import NotifierSlice
 from shared.contracts.streams import NOTIFIER_PAGES
 from shared.kit.addresses import url_for_others
-from shared.kit.broker import Settler, build_broker, subscribe
+from shared.kit.broker import Settler, build_broker, stop_taking, subscribe
 from shared.kit.bus import Publisher, require_declared, watch_bus
 from shared.kit.clock import SystemClock
+from shared.kit.crew import Crew
 from shared.kit.due import DueWorker
 from shared.kit.errors import Refused
 from shared.kit.health import Health, serving_ops
@@ -89,8 +90,9 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         running.start(members.run(), "membership")
         running.start(outbox.sweep_forever(), "outbox")
         settler = Settler(NOTIFIER_PAGES, lambda: publisher, health, clock)
-        for _ in range(settings.intake_at_once):  # the order of pages does not matter: a cancel leaves a tombstone
-            subscribe(broker, NOTIFIER_PAGES, settler, handlers(desk, in_step))
+        crew = Crew(settings.intake_at_once)
+        subscribe(broker, NOTIFIER_PAGES, settler, handlers(desk, in_step), crew)
+        stack.push_async_callback(stop_taking, broker, crew)
         running.start(_work(broker, configured, [*workers.values(), looker]), "work")
         running.on_stop += [lambda: setattr(health, "draining", True)]
         running.on_stop += [one.stop for one in couriers.values()]

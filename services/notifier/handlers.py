@@ -92,18 +92,28 @@ async def settle_attempt(desk: Desk, attempt: Attempt, page: PageId, result: Sen
     due.wake()
 
 
-async def take_report(desk: Desk, delivery: DeliveryId, provider_id: str, result: SendResult) -> bool:
-    """Take what a provider says later about a message; False for a delivery that is not known. Raises Transient."""
+async def take_report(desk: Desk, channel: str, delivery: DeliveryId, provider_id: str, result: SendResult) -> bool:
+    """Take what a provider of a channel says later about a message; False for a delivery that it does not know.
+
+    Raises Transient.
+    """
     now, due = desk.clock.now(), _Due(desk)
 
+    is_known = False
+
     def work(book: Book) -> None:
+        nonlocal is_known
+        is_known = book.deliveries[delivery].channel == channel
+        if not is_known:
+            return
         after = report(book.deliveries[delivery], provider_id, result, now)
         book.put(_stopped(book, after, now), now)
         replan(desk.directory, book, now)
         due.note(book)
 
     page = await desk.ledger.page_of(delivery)
-    is_known = page is not None and await desk.ledger.change(page, work)
+    if page is not None:
+        await desk.ledger.change(page, work)
     due.wake()
     return is_known
 

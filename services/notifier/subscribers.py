@@ -7,20 +7,26 @@ from shared.contracts import Message
 from shared.contracts.pages import PageCancelled, PageRequested
 from shared.kit.broker import Handler
 from shared.kit.in_step import InStep
+from shared.kit.lanes import Lanes
 
 
 def handlers(desk: Desk, in_step: InStep) -> Mapping[type[Message], Handler]:
     """Return what to do with each kind of message of the stream PAGES.
 
-    A page may be for somebody whom only a newer configuration names: it waits for that one.
+    A page may be for somebody whom only a newer configuration names: it waits for that one. It also waits for the
+    cancels of its incident that came before it; those that come after it are as late as they are.
     """
+    lanes = Lanes()
 
     async def requested(message: Message) -> None:
         if isinstance(message, PageRequested):
+            async with lanes.alone_in(message.incident):
+                pass
             await request_page(desk, message)
 
     async def cancelled(message: Message) -> None:
         if isinstance(message, PageCancelled):
-            await cancel_pages(desk, message)
+            async with lanes.alone_in(message.incident):
+                await cancel_pages(desk, message)
 
     return {PageRequested: in_step.before(requested), PageCancelled: cancelled}

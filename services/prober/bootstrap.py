@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from pydantic import ValidationError
 
 from services.prober.adapters.curl import CurlWeb, find_ca_file
-from services.prober.api.pings import Pings, pings_app
+from services.prober.api.pings import ANY_BODY, Pings, pings_app
 from services.prober.assignment import Assignment
 from services.prober.batches import Outlet
 from services.prober.domain.plan import Programme, programme_of
@@ -75,7 +75,9 @@ async def bootstrap(settings: Settings, clock: Clock | None = None) -> AsyncIter
         health.well_checks["bus"] = parts.outlet.trouble  # says more: for how long, and what is buffered
         # On the way out: hand over, finish what is in flight, close the way in, and only then stop sending.
         await stack.enter_async_context(_sending(parts.outlet, running, settings.drain_s / 4))
-        await stack.enter_async_context(serving(pings_app(parts.pings), sock, drain_s=settings.drain_s / 4))
+        await stack.enter_async_context(
+            serving(pings_app(parts.pings), sock, drain_s=settings.drain_s / 4, largest_body=ANY_BODY)
+        )
         stack.push_async_callback(_hand_over, parts, settings.drain_s / 2)
         running.start(parts.membership.run(), "membership")
         running.start(parts.assignment.run(), "assignment")

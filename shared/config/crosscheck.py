@@ -121,19 +121,29 @@ def _http(path: Path, http: Http) -> Iterator[Finding]:
     for name in http.read:
         if name in SERIES:
             yield (*path, "read", name), "is the name of something that is always measured", None, True
+    seen: set[str] = set()
     for name, content in http.headers.items():
-        here: Path = (*path, "headers", name)
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", name):
-            yield here, "is no name that an HTTP header can have", None, True
-        elif name.lower() in FRAMING_HEADERS:
-            yield here, "is set by the prober and cannot be given", None, True
-        elif re.search(r"[\r\n\x00]", content):
-            yield here, "must not have a line break in it", None, False
-        elif name.lower() in SECRET_HEADERS:
-            try:
-                SecretRef.read(content)
-            except ValueError as error:
-                yield here, str(error), None, False
+        if name.lower() in seen:
+            words = "is given twice; upper and lower case are the same in a header"
+            yield (*path, "headers", name), words, None, True
+        seen.add(name.lower())
+        yield from _header((*path, "headers", name), name, content)
+
+
+def _header(here: Path, name: str, content: str) -> Iterator[Finding]:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}", name):
+        yield here, "is no name that an HTTP header can have", None, True
+    elif name.lower() in FRAMING_HEADERS:
+        yield here, "is set by the prober and cannot be given", None, True
+    elif re.search(r"[\r\n\x00]", content):
+        yield here, "must not have a line break in it", None, False
+    elif not content.isascii():
+        yield here, "must be ASCII, as HTTP headers are", None, False
+    elif name.lower() in SECRET_HEADERS:
+        try:
+            SecretRef.read(content)
+        except ValueError as error:
+            yield here, str(error), None, False
 
 
 def _rule(path: Path, rule: Rule) -> Iterator[Finding]:

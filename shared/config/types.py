@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -31,6 +31,9 @@ DURATION_PATTERN: Final = r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"
 THRESHOLD_PATTERN: Final = r"^-?\d+(\.\d+)?(ms|s|m|h|d|%|B|kB|MB|GB|KiB|MiB|GiB)?$"
 PHONE_PATTERN: Final = r"^\+[1-9][0-9]{6,14}$"
 EMAIL_PATTERN: Final = r"^[^@\s,;<>]+@[^@\s,;<>]+$"
+
+_DOTTED_ATOMS: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
+_HOST_NAME: Final = re.compile(r"(?!-)[\w-]{1,63}(?<!-)(\.(?!-)[\w-]{1,63}(?<!-))*\.?", re.ASCII)
 
 LONGEST: Final = timedelta(days=366)
 """No clock, window or wait of a launch is longer; more is a typing mistake."""
@@ -123,7 +126,20 @@ Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check
 Count = Annotated[int, Field(strict=True, ge=1, le=1000), ALSO_VARIABLE]
 Flag = Annotated[bool, Field(strict=True), ALSO_VARIABLE]
 Phone = Annotated[str, Field(pattern=PHONE_PATTERN)]
-Email = Annotated[str, Field(pattern=EMAIL_PATTERN, max_length=254), AfterValidator(_check_line)]
+
+
+def _check_email(value: str, info: ValidationInfo) -> str:
+    if info.context != APPLIED and not value.isascii():
+        raise ValueError("must be an address in ASCII; write its domain as xn--…, mail servers rarely take more")
+    local, _, domain = value.partition("@")
+    if info.context != APPLIED and not (_DOTTED_ATOMS.fullmatch(local) and _HOST_NAME.fullmatch(domain)):
+        raise ValueError("must be an e-mail address, like ana@example.org")
+    return value
+
+
+Email = Annotated[
+    str, Field(pattern=EMAIL_PATTERN, max_length=254), AfterValidator(_check_line), AfterValidator(_check_email)
+]
 
 
 def check_url(value: str) -> str:
@@ -142,10 +158,33 @@ def check_url(value: str) -> str:
     return value
 
 
+def _check_address(value: str, info: ValidationInfo) -> str:
+    """Refuse what no client can put on the wire; names the character, not the address, which may hold a secret."""
+    if info.context == APPLIED:
+        return value
+    host = urlsplit(value).hostname or ""
+    if not host.isascii():
+        raise ValueError(f"must have a host in ASCII; write {host} as {_in_ascii(host)}")
+    if ":" not in host and not _HOST_NAME.fullmatch(host):  # an IPv6 address has been checked with the URL
+        raise ValueError("must have a host that is a name or an address")
+    for character in value:
+        if not character.isascii():
+            raise ValueError(f"must be ASCII; write {character} as {quote(character)}")
+    return value
+
+
+def _in_ascii(host: str) -> str:
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return "xn--…"
+
+
 Url = Annotated[
     str,
     Field(max_length=2000),
     AfterValidator(check_url),
+    AfterValidator(_check_address),
     WithJsonSchema({"type": "string", "pattern": r"^(https?://|\$\{)", "description": "An http(s) address"}),
 ]
 

@@ -196,6 +196,13 @@ def subscribe(
         await (crew.begin(work) if crew else work)
 
 
+async def stop_taking(broker: NatsBroker, crew: Crew) -> None:
+    """Take no more messages, and let those at hand be finished; the database and the bus are still open."""
+    for subscriber in broker.subscribers:
+        await subscriber.stop()
+    await crew.drain()
+
+
 def inbox_of(broker: NatsBroker) -> bytes:
     """The inbox prefix of the broker's own user: a pull subscription has to be told again."""
     prefix: str = broker._connection_kwargs["inbox_prefix"]  # noqa: SLF001  # the framework keeps no public copy

@@ -12,11 +12,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from shared.kit.errors import Refused, Transient, Unusable
-from shared.kit.http_limits import Bounded, Impatient
+from shared.kit.http_limits import LARGEST_BODY, Bounded, Impatient
 from shared.kit.logging import get_logger
 
 AnyApp = TypeVar("AnyApp", bound=Starlette)
@@ -63,11 +63,13 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, sock: socket.socket, *, drain_s: float = 5.0) -> AsyncIterator[None]:
+async def serving(
+    app: ASGIApp, sock: socket.socket, *, drain_s: float = 5.0, largest_body: int = LARGEST_BODY
+) -> AsyncIterator[None]:
     """Serve an application on a socket while the block runs; then let requests in flight finish for `drain_s`."""
     config = uvicorn.Config(
-        Bounded(app), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=int(max(1, drain_s)),
-        server_header=False, proxy_headers=False, http=Impatient,
+        Bounded(app, largest=largest_body), log_config=None, access_log=False, lifespan="off",
+        timeout_graceful_shutdown=int(max(1, drain_s)), server_header=False, proxy_headers=False, http=Impatient,
     )  # fmt: skip
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[sock]), name="http")
@@ -94,6 +96,15 @@ def without_redirects(app: AnyApp) -> AnyApp:
     return app
 
 
+async def http_problem(_: Request, error: Exception) -> JSONResponse:
+    """Say an HTTPException as a problem; also what a router itself raises: unknown path, wrong method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    answer = problem(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
 def new_api(title: str) -> FastAPI:
     """An API under /api/v1 that speaks problems. No page shows its OpenAPI document: those load scripts from a CDN."""
     app = FastAPI(title=title, version="1", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
@@ -112,11 +123,7 @@ def speak_problems(app: FastAPI) -> None:
     async def transient(_: Request, error: Transient) -> JSONResponse:
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Try again", error.reason)
 
-    @app.exception_handler(StarletteHTTPException)  # also what the router itself raises: unknown path, wrong method
-    async def http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
-        answer = problem(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail))
-        answer.headers.update(error.headers or {})
-        return answer
+    app.exception_handler(HTTPException)(http_problem)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -16,15 +16,20 @@ BODY_WITHIN_S: Final = 10.0
 IDLE_S: Final = 10.0
 """How long a connection may be open without a request, and so how long a head may take."""
 
+SLOWEST_READ: Final = 4096
+"""Bytes that a client must take of an answer within IDLE_S."""
+
 
 class Impatient(H11Protocol):
-    """A connection that has to have a request going, and a server that has only so many of them.
+    """A connection that has to have a request going and to take its answers, and a server that has only so many.
 
-    uvicorn itself waits for the rest of a head for as long as it takes. A file descriptor that a stranger holds is one
-    that a probe, the bus or the database cannot have.
+    uvicorn itself waits for the rest of a head, and for an answer to be read, for as long as it takes. A file
+    descriptor that a stranger holds is one that a probe, the bus or the database cannot have.
     """
 
     _look: asyncio.TimerHandle | None = None
+    _unread: int | None = None
+    """Bytes that waited for the client when we last looked; None when it has caught up since, or was never behind."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take it, unless a quarter of all our descriptors are clients' already."""
@@ -41,16 +46,28 @@ class Impatient(H11Protocol):
             self._look.cancel()
         super().connection_lost(exc)
 
+    def resume_writing(self) -> None:
+        """The client has taken nearly all of what waited for it."""
+        self._unread = None
+        super().resume_writing()
+
     def _look_again(self) -> None:
         self._look = self.loop.call_later(IDLE_S, self._hang_up_unless_busy, self.cycle)
 
     def _hang_up_unless_busy(self, cycle_before: object) -> None:
         cycle: RequestResponseCycle | None = self.cycle
-        is_idle = cycle is None or cycle.response_complete
-        if is_idle and cycle is cycle_before:
+        is_idle = (cycle is None or cycle.response_complete) and cycle is cycle_before
+        if is_idle or self._is_not_read():
             self.transport.abort()
         else:
             self._look_again()
+
+    def _is_not_read(self) -> bool:
+        """Whether more waits for the client than may, and it has taken next to nothing of that since the last look."""
+        before, self._unread = self._unread, None
+        if self.flow.write_paused:  # nothing is added meanwhile
+            self._unread = self.transport.get_write_buffer_size()
+        return before is not None and self._unread is not None and before - self._unread < SLOWEST_READ
 
 
 class Bounded:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.errors import KeyNotFoundError, NotFoundError, ObjectNotFoundError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError, ObjectNotFoundError
 from pydantic import TypeAdapter, ValidationError
 
 from shared.contracts.streams import CONFIG, REVISIONS
@@ -124,8 +124,10 @@ async def move_pointer(js: JetStreamContext, digests: dict[str, str], *, at: str
             await bucket.update(POINTER, pointer.to_json(), last)
         else:
             await bucket.create(POINTER, pointer.to_json())
-    except NatsError as error:
+    except KeyWrongLastSequenceError as error:
         raise Refused(f"somebody else applied a configuration at the same time: {error}") from error
+    except NatsError as error:
+        raise Refused(f"the bus does not keep it in the bucket {CONFIG.name}: {error}") from error
     return pointer
 
 

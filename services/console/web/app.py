@@ -153,14 +153,19 @@ class _Pages:
         del visitor
         return HTMLResponse(self._desk.renderer.rows(ServiceId(request.path_params["service"]), self._now()))
 
-    async def incident(self, request: Request, visitor: Visitor, said: str | None = None) -> Response:
+    async def incident(self, request: Request, visitor: Visitor) -> Response:
         """One incident on a page of its own, with its timeline."""
+        return await self._incident(request, visitor, HTTPStatus.OK)
+
+    async def _incident(
+        self, request: Request, visitor: Visitor, status: HTTPStatus, said: str | None = None
+    ) -> Response:
         incident = IncidentId(request.path_params["incident"])
         timeline = await self._timeline(incident, visitor)
         body = self._desk.renderer.incident_page(visitor.who, incident, self._now(), timeline=timeline, said=said)
         if body is None:
             return self._trouble(HTTPStatus.NOT_FOUND, "Not known here", "No incident of the last 90 days has this id.")
-        return HTMLResponse(body, HTTPStatus.CONFLICT if said else HTTPStatus.OK)
+        return HTMLResponse(body, status)
 
     async def timeline(self, request: Request, visitor: Visitor) -> Response:
         """The timeline, to be opened in place; in RESOLUTION with the watch above it."""
@@ -202,7 +207,7 @@ class _Pages:
             return Response(said, status, media_type="text/plain")
         if status is HTTPStatus.OK:
             return RedirectResponse(f"/incidents/{request.path_params['incident']}", HTTPStatus.SEE_OTHER)
-        return await self.incident(request, visitor, said)
+        return await self._incident(request, visitor, status, said)
 
     async def login(self, request: Request) -> Response:
         """Show the form; take a token from it or from the script that found one behind a `#`."""

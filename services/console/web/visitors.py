@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -66,8 +65,8 @@ class Visitors:
 
 def cookie_name(request: Request) -> str:
     """Cookies know hosts, not ports: two consoles on one laptop must not log each other out."""
-    port = urlsplit(f"//{request.headers.get('host', '')}").port
-    return f"hypercare_{port}" if port else "hypercare"
+    port = request.headers.get("host", "").rpartition(":")[2]
+    return f"hypercare_{port}" if port.isdecimal() and port.isascii() else "hypercare"
 
 
 def token_of(request: Request) -> str | None:
@@ -99,7 +98,7 @@ def is_from_here(request: Request, settings: Settings) -> bool:
     origin = request.headers.get("origin", "")
     if settings.console_origin is not None and origin == settings.console_origin:
         return True
-    return bool(origin) and urlsplit(origin).netloc == request.headers.get("host")
+    return bool(origin) and origin.partition("://")[2] == request.headers.get("host")
 
 
 def safe_next(wanted: str | None) -> str:

@@ -37,7 +37,7 @@ def callback_routes(desk: Desk, directory: SliceDirectory) -> APIRouter:
         if not sid or not status:
             raise HTTPException(400, "MessageSid and MessageStatus are missing")
         result = judge_status(sid, status, form.get("ErrorCode"))
-        await take_report(desk, DeliveryId(delivery), sid, result)
+        await take_report(desk, "sms", DeliveryId(delivery), sid, result)
         return Response(status_code=204)
 
     return router

@@ -1,10 +1,12 @@
 """Heartbeat checks: others ping us, at an address only they and we can know."""
 
+import contextlib
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, Protocol
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -15,7 +17,7 @@ from services.prober.domain.safe_text import safe_text
 from shared.contracts import Sample
 from shared.kit.clock import Clock
 from shared.kit.errors import Transient
-from shared.kit.http import problem, without_redirects
+from shared.kit.http import http_problem, problem, without_redirects
 from shared.kit.logging import get_logger
 from shared.kit.signing import ping_token
 from shared.values import CheckId, Outcome, Partition
@@ -25,6 +27,8 @@ log = get_logger()
 BODY_LIMIT: Final = 10_000
 """Bytes of a failure's body that are kept as its reason; the rest is read and let go."""
 BODY_READ_LIMIT: Final = 1024 * 1024
+ANY_BODY: Final = 2**63
+"""No length is refused before it is looked at: we stop reading by ourselves."""
 STORE_WITHIN_S: Final = 2.0
 METHODS: Final = ("GET", "POST")
 
@@ -107,7 +111,7 @@ def pings_app(pings: Pings) -> Starlette:
     answers = {"/ping/{token}": alive, "/ping/{token}/fail": fail}
     # A slash at the end is a ping too: a job whose client follows no redirect would be called dead.
     routes = [Route(path + end, take, methods=list(METHODS)) for path, take in answers.items() for end in ("", "/")]
-    return without_redirects(Starlette(routes=routes))
+    return without_redirects(Starlette(routes=routes, exception_handlers={HTTPException: http_problem}))
 
 
 async def _answer(pings: Pings, request: Request, reason: str | None) -> Response:
@@ -133,11 +137,12 @@ async def _answer(pings: Pings, request: Request, reason: str | None) -> Respons
 
 
 async def _body(request: Request) -> bytes:
-    """The first BODY_LIMIT bytes. A failure with a long log attached is still a failure: it is cut, not refused."""
+    """The first BODY_LIMIT bytes. A failure with a long or slow log attached is still one: it is cut, not refused."""
     kept, read = bytearray(), 0
-    async for chunk in request.stream():
-        kept += chunk[: max(0, BODY_LIMIT - len(kept))]
-        read += len(chunk)
-        if read > BODY_READ_LIMIT:
-            break
+    with contextlib.suppress(HTTPException):  # it took longer than anybody may
+        async for chunk in request.stream():
+            kept += chunk[: max(0, BODY_LIMIT - len(kept))]
+            read += len(chunk)
+            if read > BODY_READ_LIMIT:
+                break
     return bytes(kept)

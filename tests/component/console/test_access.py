@@ -94,7 +94,10 @@ async def test_a_viewer_sees_no_actions_and_cannot_act(there: World, shown: Cons
         assert 'action="/incidents' not in page
         answer = await wall.post(ACK, headers={**SAME, "x-requested-with": "console"})
         assert (answer.status_code, answer.text) == (403, "This needs the role responder; you are viewer.")
-    assert there.incidents.asked == []
+        answer = await wall.post(ACK, headers=SAME)
+        assert answer.status_code == 403
+        assert "This needs the role responder; you are viewer." in answer.text
+    assert [path for path, *_ in there.incidents.asked if path.endswith("acknowledge")] == []
 
 
 async def test_logging_out_takes_the_cookie_back(shown: Console) -> None:
@@ -112,6 +115,19 @@ async def test_a_revoked_token_is_out_within_seconds(there: World, shown: Consol
         async with asyncio.timeout(10):
             while (await ana.get("/whoami")).status_code == 200:  # asked over HTTP
                 await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("host", ["x:abc", "x:99999", "[", "[::1", "x:\u00b2"])
+async def test_any_host_is_answered(shown: Console, host: str) -> None:
+    async with visiting(shown.url, None) as stranger:
+        answer = await stranger.get("/", headers={b"host": host.encode()})
+        assert answer.status_code in {303, 400}
+
+
+async def test_an_origin_that_is_no_address_is_another_site(shown: Console) -> None:
+    async with visiting(shown.url, None) as stranger:
+        answer = await stranger.post("/login", data={"token": "x"}, headers={"origin": "http://["})
+        assert answer.status_code == 403
 
 
 async def test_a_slash_too_many_leads_nowhere(shown: Console) -> None:

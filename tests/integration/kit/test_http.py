@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import resource
+import socket
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
@@ -14,6 +15,8 @@ from pydantic import BaseModel
 from shared.kit import http_limits
 from shared.kit.http import PROBLEM, bind, new_api, serving
 from shared.kit.http_limits import LARGEST_BODY, Bounded
+
+LARGE = 8 * 1024 * 1024
 
 
 class Note(BaseModel):
@@ -35,6 +38,10 @@ def small_app() -> FastAPI:
     async def slow() -> str:
         await asyncio.sleep(0.8)
         return "at last"
+
+    @app.get("/large")
+    async def large() -> str:
+        return "x" * LARGE
 
     @app.get("/bug")
     async def bug() -> None:
@@ -136,6 +143,34 @@ async def test_a_connection_without_a_request_is_closed(address: tuple[str, int]
 async def test_a_request_that_takes_longer_is_answered(http: httpx.AsyncClient) -> None:
     assert (await http.get("/slow")).json() == "at last"
     assert (await http.get("/slow")).json() == "at last"
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_client_that_takes_no_answer_is_left(address: tuple[str, int]) -> None:
+    """Many requests on one connection, and not one answer read: they fill what the machine keeps for it."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    client.connect(address)
+    _, writer = await asyncio.open_connection(sock=client, limit=1)
+    writer.transport.pause_reading()  # type: ignore[attr-defined]  # of a socket's transport it is there
+    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+    async with asyncio.timeout(10):
+        while not writer.transport.is_closing():
+            writer.write(b"G")  # until the other end is gone
+            await asyncio.sleep(0.02)
+    writer.close()
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_client_that_takes_its_answer_slowly_gets_it(address: tuple[str, int]) -> None:
+    reader, writer = await asyncio.open_connection(*address, limit=1024)
+    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    got = 0
+    while part := await reader.read(256 * 1024):
+        got += len(part)
+        await asyncio.sleep(0.02)  # some of it always waits, for longer than a client may take nothing
+    assert got > LARGE
+    writer.close()
 
 
 async def test_a_crowd_of_connections_is_sent_away_and_takes_no_descriptor_from_us(

@@ -133,6 +133,13 @@ async def test_a_stream_begins_where_the_page_ended() -> None:
     live.close()
 
 
+async def test_a_position_that_nobody_could_have_got_from_us_reads_the_page_again() -> None:
+    live = Live(ReadModel(), SystemClock())
+    for count in ("9" * 5000, "", "-1", "\u00b2"):
+        await until(live.stream(html, stay, f"{live.position.partition('.')[0]}.{count}"), "event: refresh")
+    live.close()
+
+
 async def test_a_page_of_another_replica_reads_itself_again() -> None:
     live = Live(ReadModel(), SystemClock())
     await until(live.stream(html, stay, "other.17"), "event: refresh")

@@ -38,7 +38,7 @@ async def test_every_state_change_has_its_receipt() -> None:
     await request_page(office.desk, page)
     await office.run()
     [message] = office.sent("sms")
-    await take_report(office.desk, message.delivery, "id-1", Delivered("id-1"))
+    await take_report(office.desk, "sms", message.delivery, "id-1", Delivered("id-1"))
     assert told(office) == [
         ("queued", "sms", 0),
         ("sending", "sms", 1),
@@ -105,16 +105,27 @@ async def test_a_report_in_time_keeps_the_next_method_quiet() -> None:
     office, page = Office(), request()
     await request_page(office.desk, page)
     await office.run()
-    await take_report(office.desk, office.sent("sms")[0].delivery, "id-1", Delivered("id-1"))
+    await take_report(office.desk, "sms", office.sent("sms")[0].delivery, "id-1", Delivered("id-1"))
     await office.pass_by(600)
     assert not office.sent("email")
+
+
+async def test_a_report_on_a_message_of_another_channel_is_not_believed() -> None:
+    office, page = Office(), request("joao")
+    await request_page(office.desk, page)
+    await office.run()
+    mail = office.sent("email")[0].delivery
+    assert not await take_report(office.desk, "sms", mail, "id-1", Delivered("id-1"))
+    assert await office.state(page.page) is PageState.ACCEPTED
 
 
 async def test_undelivered_is_not_sent() -> None:
     office, page = Office(), request()
     await request_page(office.desk, page)
     await office.run()
-    await take_report(office.desk, office.sent("sms")[0].delivery, "id-1", PermanentFailure("30003", "recipient"))
+    await take_report(
+        office.desk, "sms", office.sent("sms")[0].delivery, "id-1", PermanentFailure("30003", "recipient")
+    )
     await office.run()
     assert len(office.sent("email")) == 1
 

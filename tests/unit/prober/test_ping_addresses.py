@@ -8,6 +8,7 @@ import pytest
 from services.prober.api.pings import Pings, pings_app
 from services.prober.domain.plan import Heartbeat, Programme
 from shared.contracts import Sample
+from shared.kit.http import PROBLEM
 from shared.kit.signing import ping_token
 from shared.values import CheckId, Outcome, Partition
 from tests.fakes.clock import FakeClock
@@ -51,3 +52,4 @@ async def test_what_is_no_ping_leads_nowhere(path: str) -> None:
     kept = Kept()
     answer = await ask(kept, path)
     assert (answer.status_code, answer.headers.get("location"), kept.outcomes) == (404, None, [])
+    assert answer.headers["content-type"] == PROBLEM

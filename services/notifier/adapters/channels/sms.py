@@ -32,6 +32,7 @@ _VALIDITY: Final = timedelta(minutes=10)
 _CLOCKS_DIFFER: Final = timedelta(minutes=2)
 
 _RETRY: Final = frozenset({14107, 20429, 21611, 30001, 30008, 30022, 30023})
+_LONGEST_CODE: Final = 9
 _OURS: Final = frozenset({20003, 20404, 21212, 21408, 21603, 21606, 21612, 21617, 21659, 30002, 30034})
 """Our account, sender or request. Everything else that is no retry is about this number: off, wrong, stopped."""
 
@@ -120,7 +121,7 @@ def judge_status(sid: str, status: str, code: Any = None) -> SendResult:
     if status in {"delivered", "read"}:
         return Delivered(sid)
     if status in {"undelivered", "failed", "canceled"}:
-        number = int(code) if str(code or "").isdecimal() else 0
+        number = int(code) if str(code or "").isdecimal() and len(str(code)) <= _LONGEST_CODE else 0
         return judge_code(number, f"Twilio reports {status} ({number or 'no code'})")
     return Accepted(sid)
 

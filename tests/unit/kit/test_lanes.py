@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.incidents.lanes import Lanes
+from shared.kit.lanes import Lanes
 
 
 class Traffic:
