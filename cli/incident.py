@@ -49,10 +49,11 @@ def _story(incident: dict[str, Any], timeline: dict[str, Any]) -> str:
         lines.append(f"\nCHECKLIST of {incident['stage']}   (hypercare incident answer {incident['name']} N TEXT)")
         lines += [f"  {one['item']}  {one['question']}  {one['answer'] or '-'}" for one in incident["checklist"]]
     lines.append("\nTIMELINE" + ("" if timeline["verified"] else "   ITS SEALS ARE BROKEN: somebody changed it"))
-    entries = timeline["entries"]
+    kinds = [entry["kind"].replace("_", " ") for entry in timeline["entries"]]
+    widest = max(map(len, kinds), default=0)
     lines += [
-        f"  {clock_of(e['at'])}  {e['kind']:<13} {hanging(e.get('text', ''), 27)}  ({e.get('actor', '')})"
-        for e in entries
+        f"  {clock_of(e['at'])}  {kind:<{widest}}  {hanging(e.get('text', ''), widest + 24)}  ({e.get('actor', '')})"
+        for kind, e in zip(kinds, timeline["entries"], strict=True)
     ]
     return "\n".join(lines)
 
@@ -118,7 +119,9 @@ def advance(
 def answer(
     *,
     which: Which,
-    item: Annotated[str, typer.Argument(help="The checklist item, as `show --json` names it.", show_default=False)],
+    item: Annotated[
+        str, typer.Argument(help="The number of the checklist item, as `show` lists it.", show_default=False)
+    ],
     text: Annotated[str, typer.Argument(help="The answer.", show_default=False)],
     data: Data = DEFAULT_DATA,
     as_json: AsJson = False,

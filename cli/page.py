@@ -31,20 +31,22 @@ def list_(
     """The pages, newest first."""
     pages = _api(data, f"?{urlencode({'incident': incident}, errors='replace')}" if incident else "")
 
+    nothing = f"no pages of an incident that is called {incident!r}" if incident else "no pages"
+
     def words() -> str:
         rows = [
             (p["page"], p["kind"], p["addressee"], p["state"], p["incident_name"], clock_of(p["requested_at"]))
             for p in pages
         ]
-        return table(("PAGE", "KIND", "FOR", "STATE", "INCIDENT", "REQUESTED"), rows) if rows else "no pages"
+        return table(("PAGE", "KIND", "FOR", "STATE", "INCIDENT", "REQUESTED"), rows) if rows else nothing
 
     show(pages, as_json=as_json, text=words)
 
 
-@app.command("show", epilog="Example: hypercare page show 3f2a…")
+@app.command("show", epilog="Example: hypercare page show 8b0c4a1e6f2d49a7b35e90d1c27f684a")
 def show_(
     *,
-    page: Annotated[str, typer.Argument(help="The page's id.", show_default=False)],
+    page: Annotated[str, typer.Argument(help="The page's id, all of it, as `list` shows it.", show_default=False)],
     data: Data = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:

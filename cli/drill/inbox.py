@@ -165,13 +165,15 @@ def _public(message: Received) -> dict[str, object]:
 def grouped(messages: Sequence[Received], known: Sequence[Received]) -> list[Group]:
     """Group messages by incident, the incident with the newest message first.
 
-    An SMS does not carry its incident: it belongs to the one whose other message has the same acknowledge link, and
-    else stays with those of no known incident.
+    An SMS has no mark of its incident: it belongs to the one whose other message has the same acknowledge link, or
+    that a line of it names, and else stays with those of no known incident.
     """
     by_link = {m.ack_url: m.incident for m in known if m.ack_url and m.incident}
+    names = {m.incident for m in known if m.incident}
     found: dict[str | None, list[Received]] = {}
     for message in reversed(messages):
         incident = message.incident or (by_link.get(message.ack_url) if message.ack_url else None)
+        incident = incident or next((line for line in message.text.splitlines() if line in names), None)
         found.setdefault(incident, []).append(message)
     return [Group(incident, tuple(group)) for incident, group in found.items()]
 

@@ -36,6 +36,8 @@ class Assembled:
     errors: list[ConfigError] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
     """Paths that hold no value because a `${}` in them failed."""
+    is_whole: bool = True
+    """False when a file that is included could not be read: what is missing may stand there."""
 
     def place(self, path: Path) -> Place:
         """Return the place of a path, or of the nearest thing around it."""
@@ -94,12 +96,14 @@ class _Assembler:
             # Anything else could make `validate` quote a file that its author may not read.
             words = "must be in the folder of the file that includes it, or below"
             self._error(item.mark, path, words, shortened(item.text))
+            self.result.is_whole = False
             return
         try:
             name, text = self.read_file(file, item.text)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "is not UTF-8"
             self._error(item.mark, path, f"cannot be read: {reason}", shortened(item.text))
+            self.result.is_whole = False
             return
         if name in self.files or len(self.files) >= MAX_FILES:
             words = "includes a file that is already part of this" if name in self.files else "includes too many files"
@@ -109,6 +113,7 @@ class _Assembler:
             self.add_file(text, name)
         except ConfigErrors as errors:  # one broken file hides no mistake of another
             self.result.errors.extend(errors.errors)
+            self.result.is_whole = False
 
     def _add_section(self, key: Scalar, node: Node) -> None:
         """Add a top-level field; a second file may add names to a section, but not say anything twice."""

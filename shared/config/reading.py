@@ -88,9 +88,9 @@ def _read_beside(including: str, name: str) -> tuple[str, str]:
 
 def _validate(assembled: Assembled) -> tuple[Document | None, list[ConfigError]]:
     """Validate, and check the references of whatever is whole even when other parts are broken."""
-    data: dict[str, Any] = _without(assembled.data, assembled.broken) if assembled.broken else assembled.data
+    broken = assembled.broken | _perhaps_elsewhere(assembled)
+    data: dict[str, Any] = _without(assembled.data, broken) if broken else assembled.data
     errors: list[ConfigError] = []
-    broken = set(assembled.broken)
     harmless: set[Path] = set()
     document: Document | None = None
     for number in range(_ROUNDS):
@@ -109,6 +109,11 @@ def _validate(assembled: Assembled) -> tuple[Document | None, list[ConfigError]]
         findings = crosscheck(document, Known(assembled.data, frozenset(broken)))
         errors.extend(_place_finding(finding, assembled) for finding in findings)
     return document, errors
+
+
+def _perhaps_elsewhere(assembled: Assembled) -> set[Path]:
+    """Sections that may stand in a file which could not be read: that file is the mistake, they are none."""
+    return set() if assembled.is_whole else {(name,) for name in Document.model_fields if name not in assembled.data}
 
 
 def _fresh(found: list[ErrorDetails], broken: set[Path], assembled: Assembled, *, is_first: bool) -> list[ErrorDetails]:

@@ -42,6 +42,8 @@ class IncidentEvent(Event):
     stage_entered_at: AwareDatetime
     stage_due_at: AwareDatetime | None = None
     """When this stage's clock runs out; None when it has none."""
+    watch_s: float | None = None
+    """In RESOLUTION: seconds of the watch, from `stage_entered_at` and covered by samples; None elsewhere."""
     summary: str = ""
     actor: str | None = None
     """Who did it: a person, a token's name, or `hypercare`."""

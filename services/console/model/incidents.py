@@ -21,12 +21,14 @@ class Incidents:
     def __post_init__(self) -> None:
         self._newest: dict[IncidentId, Incident] = {}
         self._undeliverable: dict[IncidentId, int] = {}
+        self._been_in: dict[IncidentId, set[Stage]] = {}
 
     def apply(self, event: IncidentEvent) -> bool:
         """Take one event; False when it is not newer than what is known."""
         if isinstance(event, IncidentUpdated) and event.undeliverable:
             most = max(event.undeliverable, self._undeliverable.get(event.incident, 0))
             self._undeliverable[event.incident] = most
+        self._been_in.setdefault(event.incident, set()).add(event.stage)
         known = self._newest.get(event.incident)
         if known is not None and event.sequence <= known.sequence:
             return False
@@ -40,6 +42,10 @@ class Incidents:
     def undeliverable(self, incident: IncidentId) -> int:
         """How many pages of it could not be delivered, as the incident's own events say."""
         return self._undeliverable.get(incident, 0)
+
+    def been_in(self, incident: IncidentId) -> set[Stage]:
+        """The stages it has been in: one that healed by itself has not been in all that lie behind it."""
+        return self._been_in.get(incident, set())
 
     def running(self) -> list[Incident]:
         """Everything not yet well again: not acknowledged first, then by severity, then the oldest."""
@@ -59,4 +65,5 @@ class Incidents:
         for incident in closed[CLOSED_KEPT:]:
             del self._newest[incident]
             self._undeliverable.pop(incident, None)
+            self._been_in.pop(incident, None)
         return closed[CLOSED_KEPT:]

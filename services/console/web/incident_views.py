@@ -1,13 +1,15 @@
 """Incidents, breaches and pages as the templates show them. Pure: `now` comes in."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from services.console.model import Delivery, Incident, Page
 from services.console.web.words import (
     CHANNEL_WORDS,
+    CLOCK_WORDS,
     KIND_WORDS,
     PAGE_WORDS,
     STAGE_WORDS,
@@ -37,10 +39,16 @@ class ClockView:
     """A running clock: the script counts on from the same instants."""
 
     kind: str
-    """`left`, `over` or `for`: time to the end of the stage's clock, past it, or simply since the stage began."""
+    """What the time is: `left` of the stage's clock, or past it (`over`); the rest of the `watch`, or past its earliest
+    end (`waits`); else `for` how long the stage has lasted."""
     text: str
     due_ms: int | None
     since_ms: int
+
+    @property
+    def word(self) -> str:
+        """What stands behind the time."""
+        return CLOCK_WORDS[self.kind]
 
 
 @dataclass(frozen=True)
@@ -73,8 +81,8 @@ class StageView:
     """One of the six stages on the way of an incident."""
 
     word: str
-    is_past: bool
-    is_now: bool
+    where: str
+    """`past`, `now` or `next`; `skipped` when it lies behind and was never entered."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,7 @@ def breach_view(one: OpenBreach, rule: ConsoleRule | None, incident: Incident | 
 def incident_view(
     one: Incident,
     pages: Sequence[Page],
+    been_in: AbstractSet[Stage],
     people: Mapping[PersonId, str],
     undeliverable: int,
     runbook: str | None,
@@ -155,7 +164,6 @@ def incident_view(
 ) -> IncidentView:
     """One incident with its clock and its pages; names of people where the configuration has them."""
     order = list(Stage)
-    here = order.index(one.stage)
     shown = [page_view(page, people, zone, now) for page in pages[-PAGES_LISTED:]]
     is_closed = one.stage is Stage.CLOSED
     return IncidentView(
@@ -166,7 +174,7 @@ def incident_view(
         summary=one.summary,
         stage=one.stage.value,
         stage_word=STAGE_WORDS[one.stage],
-        stages=tuple(StageView(STAGE_WORDS[stage], i < here, i == here) for i, stage in enumerate(order)),
+        stages=tuple(StageView(STAGE_WORDS[stage], _where(stage, one.stage, been_in)) for stage in order),
         clock=_clock(one, now),
         opened_at=clock_time(one.opened_at, zone, now),
         opened_ms=millis(one.opened_at),
@@ -177,7 +185,7 @@ def incident_view(
         runbook=runbook,
         can_acknowledge=one.acknowledged_by is None and not is_closed,
         can_resolve=one.stage in {Stage.ASSESSMENT, Stage.RESPONSE, Stage.RESOLUTION},
-        next_stage=None if is_closed else STAGE_WORDS[order[here + 1]],
+        next_stage=None if is_closed else STAGE_WORDS[order[order.index(one.stage) + 1]],
         is_over=one.stage in {Stage.POST_MORTEM, Stage.CLOSED},
     )
 
@@ -186,13 +194,21 @@ def _named(who: str | None, people: Mapping[PersonId, str]) -> str | None:
     return None if who is None else people.get(PersonId(who), who)
 
 
+def _where(stage: Stage, now: Stage, been_in: AbstractSet[Stage]) -> str:
+    order = list(Stage)
+    if order.index(stage) >= order.index(now):
+        return "now" if stage is now else "next"
+    return "past" if stage in been_in else "skipped"
+
+
 def _clock(one: Incident, now: datetime) -> ClockView:
     since = millis(one.stage_entered_at)
-    if one.stage_due_at is None or one.stage is Stage.CLOSED:
+    ends, before, after = one.stage_due_at, "left", "over"
+    if one.watch_s is not None:
+        ends, before, after = one.stage_entered_at + timedelta(seconds=one.watch_s), "watch", "waits"
+    if ends is None or one.stage is Stage.CLOSED:
         return ClockView("for", span(now - one.stage_entered_at), None, since)
-    left = one.stage_due_at - now
-    kind = "left" if left.total_seconds() >= 0 else "over"
-    return ClockView(kind, span(left), millis(one.stage_due_at), since)
+    return ClockView(before if now <= ends else after, span(ends - now), millis(ends), since)
 
 
 def page_view(page: Page, people: Mapping[PersonId, str], zone: tzinfo, now: datetime) -> PageView:

@@ -168,7 +168,8 @@ class Views:
         people = self._config.people if self._config else {}
         lost = self._model.undeliverable(one.incident)
         about = None if one.location else self._about(one.service)
-        return incident_view(one, pages, people, lost, about.runbook if about else None, self.zone, now)
+        been_in = self._model.incidents.been_in(one.incident)
+        return incident_view(one, pages, been_in, people, lost, about.runbook if about else None, self.zone, now)
 
 
 def _explained_by(one: Incident) -> tuple[str, str]:

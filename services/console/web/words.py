@@ -24,6 +24,13 @@ STATE_ICONS: Final = {
     CheckState.STALE: "…",
     CheckState.WAITING: "·",
 }
+CLOCK_WORDS: Final = {
+    "left": "left in this stage",
+    "over": "over its time",
+    "watch": "of the watch left, at least",
+    "waits": "since the watch could end",
+    "for": "in this stage",
+}
 STAGE_WORDS: Final = {
     Stage.ALERT: "Alert",
     Stage.ASSESSMENT: "Assessment",

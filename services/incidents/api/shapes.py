@@ -132,6 +132,16 @@ class ChecklistItem(BaseModel):
     at: AwareDatetime | None
 
 
+class GivenAnswer(BaseModel):
+    """An answer to a question of a stage's checklist."""
+
+    stage: Stage
+    question: str
+    answer: str
+    by: str
+    at: AwareDatetime
+
+
 class Detail(Summary):
     """Everything about one incident but its timeline."""
 
@@ -141,8 +151,8 @@ class Detail(Summary):
     """What is still missing before the stage can be left."""
     breaches: list[BreachShape]
     pages: list[PageShape]
-    answers: list[ChecklistItem]
-    """Answers of all stages; `item` is the stage."""
+    answers: list[GivenAnswer]
+    """Of all stages, in the order they were given."""
 
 
 class EntryShape(BaseModel):
@@ -203,9 +213,7 @@ def detail_of(it: Incident, plan: Plan) -> Detail:
         )
         for number, question in enumerate(plan.stage(it.stage).checklist)
     ]
-    answers = [
-        ChecklistItem(item=a.stage.value, question=a.question, answer=a.answer, by=a.by, at=a.at) for a in it.answers
-    ]
+    answers = [GivenAnswer(stage=a.stage, question=a.question, answer=a.answer, by=a.by, at=a.at) for a in it.answers]
     return Detail(
         **summary_of(it).model_dump(),
         runbook=it.runbook,

@@ -7,7 +7,7 @@ from typing import Any
 from services.incidents.domain.incident import HYPERCARE, Breach, Due, DueKind, Incident, Page
 from services.incidents.domain.plan import Plan
 from services.incidents.domain.timeline import Entry, seal
-from shared.contracts import IncidentEvent, Message, PageCancelled, PageRequested, derived_id
+from shared.contracts import IncidentEvent, Message, PageCancelled, PageRequested, Stage, derived_id
 
 SILENCE = timedelta(seconds=30)
 LONGEST_SILENCE = timedelta(minutes=10)
@@ -109,8 +109,12 @@ def _identity(breach: Breach) -> tuple[str, str, str]:
 
 
 def _snapshot(incident: Incident) -> dict[str, object]:
-    shared = {name: getattr(incident, name) for name in _SHARED}
-    return {"incident": incident.id, "services": incident.services if incident.location else None, **shared}
+    return {
+        "incident": incident.id,
+        "services": incident.services if incident.location else None,
+        "watch_s": incident.watch.needed_s if incident.watch and incident.stage is Stage.RESOLUTION else None,
+        **{name: getattr(incident, name) for name in _SHARED},
+    }
 
 
 def _requested(change: Change, page: Page) -> PageRequested:

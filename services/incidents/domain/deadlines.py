@@ -38,15 +38,22 @@ def _clock_ran_out(change: Change) -> Change:
     text = f"{it.stage.value} should have been over by now"
     change = change.unschedule(DueKind.CLOCK).note("clock_ran_out", text)
     change = change.say(IncidentUpdated, what="clock_ran_out", undeliverable=it.undeliverable)
-    return telling.update_managers(change, f"OVERDUE: {telling.standing(change)}")
+    overdue = f"OVERDUE: {telling.standing(change)}"
+    update = it.due_of(DueKind.UPDATE)
+    if update is not None and update.at <= change.now:
+        return _status_update(change, overdue)  # all are told anyway: nobody twice
+    return telling.update_managers(change, overdue)
 
 
-def _status_update(change: Change) -> Change:
-    """Once, and again after the stage's interval: counted from now, so that an outage is not made up for."""
+def _status_update(change: Change, said: str | None = None) -> Change:
+    """Once, and again after the stage's interval: counted from now, so that an outage is not made up for.
+
+    `said`: what is told instead of how it stands.
+    """
     it = change.incident
     every = change.plan.stage(it.stage).update_every.get(it.severity)
     change = change.unschedule(DueKind.UPDATE)
     if every is None:
         return change
     change = change.schedule(DueKind.UPDATE, change.now + every).note("status_update", telling.standing(change))
-    return telling.update(change, telling.standing(change))
+    return telling.update(change, said or telling.standing(change))

@@ -30,9 +30,13 @@ def _enter(change: Change, stage: Stage, reason: str, what: str) -> Change:
     previous = change.incident.stage
     change = start_clocks(change.set(stage=stage, stage_entered_at=change.now))
     change = change.note("stage", f"{previous.value} -> {stage.value}: {reason}")
+    if stage is Stage.RESOLUTION:
+        needed = change.plan.stage(stage).watch.get(change.incident.severity, DEFAULT_WATCH)
+        change = change.set(watch=watch.begin(needed, change.now))
     change = change.say(StageEntered, previous=previous, reason=reason)
     if stage is Stage.RESOLUTION:
-        return _start_watch(change, what)
+        change = _end_paging(change)
+        return telling.resolved(change, telling.stage_message(change, what) or f"RESOLVED: {what}")
     if stage is Stage.POST_MORTEM:
         change = change.say(IncidentResolved)
     if stage is Stage.CLOSED:
@@ -53,14 +57,6 @@ def start_clocks(change: Change) -> Change:
         return change.unschedule(DueKind.UPDATE)
     next_at = change.now + every
     return change.schedule(DueKind.UPDATE, min(next_at, running.at) if running else next_at)
-
-
-def _start_watch(change: Change, what: str) -> Change:
-    it = change.incident
-    needed = change.plan.stage(Stage.RESOLUTION).watch.get(it.severity, DEFAULT_WATCH)
-    change = _end_paging(change).set(watch=watch.begin(needed, change.now))
-    title = telling.stage_message(change, what) or f"RESOLVED: {what}"
-    return telling.resolved(change, title)
 
 
 def _end_paging(change: Change) -> Change:

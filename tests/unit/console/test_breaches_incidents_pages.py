@@ -86,6 +86,19 @@ def test_a_breach_leads_to_its_incident_and_one_of_a_silent_location_to_the_loca
     assert [one.service for one in views.running(AT)] == ["erp-web", "location fra"]
 
 
+def test_a_stage_that_was_never_entered_is_not_shown_as_passed() -> None:
+    model = watching()
+    model.apply(incident(1), AT)
+    model.apply(incident(2, c.Stage.RESOLUTION, stage_due_at=None, watch_s=1800.0), AT)
+
+    [shown] = Views(model, None).running(later(2))
+
+    assert [one.where for one in shown.stages] == ["past", "skipped", "skipped", "now", "next", "next"]
+    assert (shown.clock.kind, shown.clock.text) == ("watch", "29 min 59 s")
+    [shown] = Views(model, None).running(later(1 + 1800 + 5))
+    assert (shown.clock.kind, shown.clock.text) == ("waits", "5 s")
+
+
 def test_an_incident_is_its_newest_event() -> None:
     model = watching()
     model.apply(incident(3, c.Stage.RESPONSE), AT)

@@ -91,6 +91,14 @@ def test_sms_joins_the_incident_of_the_mail_with_the_same_link() -> None:
     assert [(g.incident, [m.n for m in g.messages]) for g in groups] == [(None, [3]), ("erp-down", [2, 1])]
 
 
+def test_sms_with_a_link_of_its_own_joins_the_incident_that_it_names() -> None:
+    mail = received(1, incident="2026-02-20-erp-down", ack_url="http://h/a/t")
+    sms = received(2, Channel.SMS, ack_url="http://h/a/u", text="[CRITICAL] ERP is down\n2026-02-20-erp-down\nmore")
+    other = received(3, Channel.SMS, text="[CRITICAL] about 2026-02-20-erp-down")
+    groups = grouped([mail, sms, other], [mail, sms, other])
+    assert [(g.incident, [m.n for m in g.messages]) for g in groups] == [(None, [3]), ("2026-02-20-erp-down", [2, 1])]
+
+
 def test_marks_are_read_whatever_their_case() -> None:
     marks = marks_in({"HYPERCARE-PAGE": "p", "hypercare-kind": " page ", "X-Page": "no"}, "Hypercare-")
     assert (marks.page, marks.kind, marks.rung) == ("p", "page", None)

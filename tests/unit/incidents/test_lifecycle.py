@@ -90,6 +90,8 @@ async def test_events_count_without_gaps_and_name_their_stage() -> None:
 
     assert [m.sequence for m in events] == list(range(1, len(events) + 1))
     assert [m.stage for m in events if isinstance(m, StageEntered)] == [Stage.ASSESSMENT, Stage.RESOLUTION]
+    assert {m.stage for m in events if m.watch_s == 1800} == {Stage.RESOLUTION}
+    assert {m.watch_s for m in events if m.stage is not Stage.RESOLUTION} == {None}
 
 
 async def test_cleared_before_anybody_acknowledged_cancels_the_pages() -> None:
@@ -249,6 +251,18 @@ async def test_a_stage_that_takes_too_long_is_said_once_to_managers() -> None:
     assert len(said) == 1
     overdue = [p.addressee.text for p in house.pages(PageKind.UPDATE) if p.title.startswith("OVERDUE")]
     assert overdue == ["mira"]
+
+
+async def test_nobody_is_told_twice_when_a_status_update_falls_due_with_the_stages_end() -> None:
+    house = House()
+    await house.open()
+    before = len(house.pages(PageKind.UPDATE))
+
+    await house.pass_time(minutes(5))
+
+    told = [(p.addressee.text, p.title.startswith("OVERDUE")) for p in house.pages(PageKind.UPDATE)[before:]]
+    assert len(told) == len({who for who, _ in told}) > 1
+    assert {is_overdue for _, is_overdue in told} == {True}
 
 
 async def test_status_is_said_every_five_minutes_while_critical_and_not_after() -> None:

@@ -30,9 +30,9 @@
       const left = e.dataset.until - now;
       const clock = e.closest(".clock");
       write(e, span(left));
-      if (clock && left < 0 && clock.classList.replace("left", "over")) {
-        write(clock.querySelector(".clock-word"), "over its time");
-      }
+      if (!clock || left >= 0) continue;
+      if (clock.classList.replace("left", "over")) write(clock.querySelector(".clock-word"), "over its time");
+      if (clock.classList.replace("watch", "waits")) write(clock.querySelector(".clock-word"), "since the watch could end");
     }
     const quiet = news === null ? 0 : now - news;
     let word = "live";
