@@ -81,7 +81,7 @@ async def bootstrap(settings: Settings) -> AsyncIterator[Running]:
         running = Running(on_stop=[lambda: setattr(health, "draining", True), due.stop])
         stack.push_async_callback(outbox.drain)
         stack.push_async_callback(membership.leave)
-        stack.push_async_callback(stop_taking, bus.broker, crew)
+        stack.push_async_callback(stop_taking, bus.broker, crew, settings.drain_s)
         running.start(follower.follow_forever(), "configuration")
         running.start(membership.run(), "membership")
         running.start(outbox.sweep_forever(), "outbox")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from services.notifier import metrics
 from services.notifier.domain.ledger import Attempt, Delivery, Happened, move
@@ -35,7 +35,7 @@ log = get_logger()
 class Terms:
     """How sends are made. deadline: a send's hard end, less than half of claim_for, which is when others may take it.
 
-    at_once: sends in flight per kind of channel and replica; a few more while new pages come in beside a claim.
+    at_once: sends in flight per kind of channel and replica.
     """
 
     instance: str
@@ -73,21 +73,30 @@ class Courier:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._claiming: asyncio.Task[int] | None = None
-        self._lent: set[asyncio.Future[None]] = set()
+        self._reserved = 0
+        """Places of claims under way, which are no sends yet."""
         self._stopping = False
 
     async def do_due(self, _now: datetime) -> int:
         """Claim what is due, as far as there is room, and begin to send it; returns how many were due."""
-        room = await self._room()
+        await self._has_place()
         # Being told to stop must not cut a claim off from its send: that would leave an `unknown` for nothing.
-        self._claiming = asyncio.create_task(self._claim_and_begin(room), name=f"claim:{self.kind}")
+        self._claiming = asyncio.create_task(self._claim_and_begin(), name=f"claim:{self.kind}")
         return await asyncio.shield(self._claiming)
 
-    async def _claim_and_begin(self, room: int) -> int:
-        now, claimed = self._desk.clock.now(), list[Claimed]()
+    async def _claim_and_begin(self) -> int:
+        room = self._free
+        self.reserve(room)
+        try:
+            return await self._claim_due(room)
+        finally:
+            self.give_back(room)
+
+    async def _claim_due(self, room: int) -> int:
+        now, since_s, claimed = self._desk.clock.now(), self._desk.clock.monotonic(), list[Claimed]()
 
         def work(book: Book, delivery: Delivery) -> None:
-            one = self.claim(book, delivery, now)
+            one = self.claim(book, delivery, now, since_s)
             if one is not None:
                 claimed.append(one)
 
@@ -104,44 +113,46 @@ class Courier:
         return await self._desk.ledger.next_due(self.kind)
 
     def stop(self) -> None:
-        """Lend no more places: what comes in from now on is for other replicas."""
+        """Lend no more: what comes in from now on is for other replicas."""
         self._stopping = True
 
     async def drain(self, within_s: float) -> None:
         """Let sends in flight end; what does not end in time is left to lapse, and is `unknown` then."""
-        claiming: set[asyncio.Future[Any]] = {*self._lent, *([self._claiming] if self._claiming else [])}
-        if claiming:
-            await asyncio.wait(claiming, timeout=within_s)
+        if self._claiming is not None:
+            await asyncio.wait([self._claiming], timeout=within_s)
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=within_s)
         await end_tasks(self._in_flight)
 
-    def lend_place(self) -> asyncio.Future[None] | None:
-        """Keep a place, until it is given back, for who claims a delivery itself; None when there is none to give."""
-        if self._stopping or self._free <= 0:
-            return None
-        place = asyncio.get_running_loop().create_future()
-        self._lent.add(place)
-        return place
+    @property
+    def lends(self) -> bool:
+        """Whether somebody else may claim a delivery for us."""
+        return not self._stopping and self._free > 0
 
-    def give_back(self, place: asyncio.Future[None]) -> None:
-        """What was claimed in that place is being sent by now, or was never committed."""
-        self._lent.discard(place)
-        place.set_result(None)
+    def reserve(self, places: int) -> None:
+        """Keep places for what is being claimed, until they are given back."""
+        self._reserved += places
+
+    def give_back(self, places: int) -> None:
+        """What was claimed in these places is being sent by now, or was never committed."""
+        self._reserved -= places
         self._freed.set()
 
     @property
     def _free(self) -> int:
-        return self._terms.at_once[self.kind] - len(self._in_flight) - len(self._lent)
+        return self._terms.at_once[self.kind] - len(self._in_flight) - self._reserved
 
-    async def _room(self) -> int:
+    async def _has_place(self) -> None:
         while self._free <= 0:
             self._freed.clear()
             await self._freed.wait()
-        return self._free
 
-    def claim(self, book: Book, delivery: Delivery, now: datetime) -> Claimed | None:
-        """Decide, inside a transaction, what becomes of one due delivery; `begin` what is returned after the commit."""
+    def claim(self, book: Book, delivery: Delivery, now: datetime, since_s: float) -> Claimed | None:
+        """Decide, inside a transaction, what becomes of one due delivery; `begin` what is returned after the commit.
+
+        since_s: the monotonic clock at `now`, before anything was waited for: the claim lapses by the one, and by the
+        other we see that we are too late to send.
+        """
         if delivery.state is PageState.SENDING:
             book.attempts.append(lapsed_attempt(delivery, now))
             delivery = lapse(delivery, now)
@@ -163,7 +174,7 @@ class Courier:
         book.attempts.append(attempt)
         message = outgoing(self._desk, book, begun, may_have_been_sent=delivery.state is PageState.UNKNOWN)
         more = has_standby(list(providers), begun.attempts)
-        return Claimed(book.page, attempt, providers[name], message, more, self._desk.clock.monotonic())
+        return Claimed(book.page, attempt, providers[name], message, more, since_s)
 
     def begin(self, one: Claimed) -> None:
         """Send what is ours, in the background."""
@@ -237,9 +248,10 @@ class Courier:
 class FirstHand:
     """The port `Hand`: the commit that keeps a new page claims it, which saves a second one and the way to it."""
 
-    def __init__(self, couriers: Mapping[str, Courier]) -> None:
+    def __init__(self, couriers: Mapping[str, Courier], since_s: float) -> None:
         self._couriers = couriers
-        self._places: list[tuple[Courier, asyncio.Future[None]]] = []
+        self._since_s = since_s
+        self._lenders: list[Courier] = []
         self._claimed: list[tuple[Courier, Claimed]] = []
 
     def __enter__(self) -> Self:
@@ -248,18 +260,18 @@ class FirstHand:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Give the places back."""
-        for courier, place in self._places:
-            courier.give_back(place)
+        for courier in self._lenders:
+            courier.give_back(1)
 
     def claim(self, book: Book, now: datetime) -> None:
         """See the port."""
         for delivery in list(book.deliveries.values()):
             courier = self._couriers.get(delivery.channel)
-            place = courier.lend_place() if courier is not None else None
-            if courier is None or place is None:
+            if courier is None or not courier.lends:
                 continue
-            self._places.append((courier, place))
-            one = courier.claim(book, delivery, now)
+            courier.reserve(1)
+            self._lenders.append(courier)
+            one = courier.claim(book, delivery, now, self._since_s)
             if one is not None:
                 self._claimed.append((courier, one))
 

@@ -29,7 +29,7 @@ log = get_logger()
 
 @dataclass(frozen=True)
 class Desk:
-    """What every handler works with. wake: a delivery of this channel is due now. hand: couriers with a free place."""
+    """What every handler works with. wake: a delivery of this channel is due now. hand: from this moment on."""
 
     ledger: Ledger
     directory: Directory
@@ -92,21 +92,15 @@ async def settle_attempt(desk: Desk, attempt: Attempt, page: PageId, result: Sen
     due.wake()
 
 
-async def take_report(desk: Desk, channel: str, delivery: DeliveryId, provider_id: str, result: SendResult) -> bool:
-    """Take what a provider of a channel says later about a message; False for a delivery that it does not know.
-
-    Raises Transient.
-    """
+async def take_report(desk: Desk, channel: str, delivery: DeliveryId, provider_id: str, result: SendResult) -> None:
+    """Take what a provider of a channel says later about a message of that channel. Raises Transient."""
     now, due = desk.clock.now(), _Due(desk)
 
-    is_known = False
-
     def work(book: Book) -> None:
-        nonlocal is_known
-        is_known = book.deliveries[delivery].channel == channel
-        if not is_known:
+        one = book.deliveries[delivery]
+        if one.channel != channel:
             return
-        after = report(book.deliveries[delivery], provider_id, result, now)
+        after = report(one, provider_id, result, now)
         book.put(_stopped(book, after, now), now)
         replan(desk.directory, book, now)
         due.note(book)
@@ -115,7 +109,6 @@ async def take_report(desk: Desk, channel: str, delivery: DeliveryId, provider_i
     if page is not None:
         await desk.ledger.change(page, work)
     due.wake()
-    return is_known
 
 
 async def look_at_pages(desk: Desk, now: datetime) -> int:

@@ -13,15 +13,14 @@ from shared.kit.lanes import Lanes
 def handlers(desk: Desk, in_step: InStep) -> Mapping[type[Message], Handler]:
     """Return what to do with each kind of message of the stream PAGES.
 
-    A page may be for somebody whom only a newer configuration names: it waits for that one. It also waits for the
-    cancels of its incident that came before it; those that come after it are as late as they are.
+    A page may be for somebody whom only a newer configuration names: it waits for that one. It also waits for what
+    this replica has begun of the cancels of its incident; which of two replicas is first, nobody can say.
     """
     lanes = Lanes()
 
     async def requested(message: Message) -> None:
         if isinstance(message, PageRequested):
-            async with lanes.alone_in(message.incident):
-                pass
+            await lanes.passed(message.incident)
             await request_page(desk, message)
 
     async def cancelled(message: Message) -> None:

@@ -9,7 +9,20 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from shared.config.json_path import JsonPath
 from shared.config.patterns import compile_pattern
 from shared.config.scalars import resolve_plain
-from shared.config.types import ALSO_VARIABLE, Between, Duration, Flag, FromVariable, Id, Prose, Strict, Text, Unit, Url
+from shared.config.types import (
+    ALSO_VARIABLE,
+    Between,
+    Duration,
+    Flag,
+    FromVariable,
+    Id,
+    Link,
+    Prose,
+    Strict,
+    Text,
+    Unit,
+    Url,
+)
 from shared.values import ID_PATTERN, CheckId, ServiceId
 
 SECRET_HEADERS: Final = frozenset(
@@ -38,7 +51,7 @@ class Service(Strict):
     description: Prose | None = None
     escalation: Id
     """Who is paged."""
-    runbook: Url | None = None
+    runbook: Link | None = None
 
 
 def _one_or_many(value: object) -> object:

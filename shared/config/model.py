@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from shared.config.checks import Checks, Services
 from shared.config.people import Channels, Escalations, People
 from shared.config.rules import Rules
-from shared.config.types import ALSO_VARIABLE, APPLIED, Between, Duration, Id, Strict, Url, Zone
+from shared.config.types import ALSO_VARIABLE, APPLIED, Between, Duration, Id, Link, Strict, Zone
 from shared.config.workflow import Workflow
 from shared.values import DEFAULT_PARTITIONS, ID_PATTERN, Location
 
@@ -40,7 +40,7 @@ class Document(Strict):
     version: Annotated[Literal[1], BeforeValidator(_only_one)]
     programme: Id
     timezone: Zone
-    public_url: Url
+    public_url: Link
     """Where people reach acknowledge links and pages."""
     locations: Annotated[
         tuple[Annotated[Location, Field(pattern=ID_PATTERN)], ...], Field(min_length=1, max_length=100)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from shared.config.types import Between, Count, Duration, Id, Prose, Strict, Threshold, Url
+from shared.config.types import Between, Count, Duration, Id, Link, Prose, Strict, Threshold
 from shared.values import ID_PATTERN, RuleId, Severity
 
 
@@ -133,7 +133,7 @@ class Rule(Strict):
     """The condition must hold this long first."""
     keep_firing_for: Duration = timedelta()
     """The breach stays this long after the condition has ended."""
-    runbook: Url | None = None
+    runbook: Link | None = None
     """Instead of the service's."""
     description: Prose | None = None
 

@@ -196,11 +196,11 @@ def subscribe(
         await (crew.begin(work) if crew else work)
 
 
-async def stop_taking(broker: NatsBroker, crew: Crew) -> None:
+async def stop_taking(broker: NatsBroker, crew: Crew, within_s: float) -> None:
     """Take no more messages, and let those at hand be finished; the database and the bus are still open."""
     for subscriber in broker.subscribers:
         await subscriber.stop()
-    await crew.drain()
+    await crew.drain(within_s)
 
 
 def inbox_of(broker: NatsBroker) -> bytes:

@@ -36,6 +36,7 @@ class Crew:
         if not task.cancelled() and (error := task.exception()):
             log.warning("message_not_settled", error=repr(error))  # the bus is away: it comes again
 
-    async def drain(self) -> None:
-        """Let what is in hand be finished."""
-        await asyncio.gather(*self._working, return_exceptions=True)
+    async def drain(self, within_s: float) -> None:
+        """Let what is in hand be finished, as far as it is in time: the bus brings the rest again."""
+        if self._working:
+            await asyncio.wait(self._working, timeout=within_s)

@@ -1,8 +1,11 @@
 """What a stranger may cost us before we know who he is: connections, heads and bodies are bounded, everywhere."""
 
 import asyncio
+import fcntl
 import json
 import resource
+import sys
+import termios
 from http import HTTPStatus
 from typing import Final
 
@@ -28,8 +31,8 @@ class Impatient(H11Protocol):
     """
 
     _look: asyncio.TimerHandle | None = None
-    _unread: int | None = None
-    """Bytes that waited for the client when we last looked; None when it has caught up since, or was never behind."""
+    _has_caught_up = False
+    """Whether the client has taken nearly all that waited for it since we last looked, so that more was written."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take it, unless a quarter of all our descriptors are clients' already."""
@@ -48,26 +51,36 @@ class Impatient(H11Protocol):
 
     def resume_writing(self) -> None:
         """The client has taken nearly all of what waited for it."""
-        self._unread = None
+        self._has_caught_up = True
         super().resume_writing()
 
     def _look_again(self) -> None:
-        self._look = self.loop.call_later(IDLE_S, self._hang_up_unless_busy, self.cycle)
+        self._has_caught_up = False
+        self._look = self.loop.call_later(IDLE_S, self._hang_up_unless_busy, self.cycle, self._unread())
 
-    def _hang_up_unless_busy(self, cycle_before: object) -> None:
+    def _hang_up_unless_busy(self, cycle_before: object, unread_before: int) -> None:
+        """Look at two instants: what the client has taken in between can be told only where nothing was written."""
         cycle: RequestResponseCycle | None = self.cycle
-        is_idle = (cycle is None or cycle.response_complete) and cycle is cycle_before
-        if is_idle or self._is_not_read():
+        is_answered = (cycle is None or cycle.response_complete) and cycle is cycle_before
+        is_waited_for = self.flow.write_paused and not self._has_caught_up
+        unread = self._unread()
+        has_taken = unread_before - unread >= SLOWEST_READ
+        if (is_answered and not unread) or ((is_answered or is_waited_for) and unread_before and not has_taken):
             self.transport.abort()
         else:
             self._look_again()
 
-    def _is_not_read(self) -> bool:
-        """Whether more waits for the client than may, and it has taken next to nothing of that since the last look."""
-        before, self._unread = self._unread, None
-        if self.flow.write_paused:  # nothing is added meanwhile
-            self._unread = self.transport.get_write_buffer_size()
-        return before is not None and self._unread is not None and before - self._unread < SLOWEST_READ
+    def _unread(self) -> int:
+        """Count the bytes that the client has not taken: ours, and those that the machine keeps for it."""
+        ours: int = self.transport.get_write_buffer_size()
+        return ours + self._kept_by_the_machine()
+
+    def _kept_by_the_machine(self) -> int:
+        sock = self.transport.get_extra_info("socket")
+        try:
+            return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        except OSError:  # it is gone, or this system does not tell
+            return 0
 
 
 class Bounded:

@@ -16,6 +16,11 @@ class Lanes:
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
+    async def passed(self, name: str) -> None:
+        """Wait until whoever entered a lane before has left it."""
+        async with self.alone_in(name):
+            pass
+
     @contextlib.asynccontextmanager
     async def alone_in(self, name: str) -> AsyncIterator[None]:
         """Wait for the turn in a lane, and leave it when the block ends, however it ends."""

@@ -127,7 +127,7 @@ async def move_pointer(js: JetStreamContext, digests: dict[str, str], *, at: str
     except KeyWrongLastSequenceError as error:
         raise Refused(f"somebody else applied a configuration at the same time: {error}") from error
     except NatsError as error:
-        raise Refused(f"the bus does not keep it in the bucket {CONFIG.name}: {error}") from error
+        raise Refused(f"the bus did not confirm it in the bucket {CONFIG.name}: {error}") from error
     return pointer
 
 

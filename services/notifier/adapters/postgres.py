@@ -5,7 +5,7 @@ its session from before its check until its send has begun; an acknowledgement t
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -48,17 +48,19 @@ class PostgresLedger:
     @contextlib.asynccontextmanager
     async def add(self, request: PageRequested, plan: Callable[[Book], None]) -> AsyncIterator[bool]:
         """See the port."""
-        async with _connection(self._db) as connection, _acks_held_off(connection, {request.incident}):
+        stoppable = {request.incident} if is_suppressible(request.kind) else set()
+        async with _connection(self._db) as connection, _acks_held_off(connection, stoppable):
             async with _committing(connection):
                 is_new = await connection.fetchval(
                     SQL["add_page"], request.page, request.incident, request.incident_name, request.ack_epoch,
                     request.kind.value, request.model_dump_json(), request.occurred_at,
                 )  # fmt: skip
-                books = [Book(request, stop=await _stop_of(connection, request))] if is_new else []
-                for book in books:
+                if is_new:
+                    book = Book(request, stop=await _stop_of(connection, request))
                     plan(book)
-                await self._save(connection, books)
-            self._wake(books)
+                    await self._save(connection, [book])
+            if is_new:
+                self._wake([book])
             yield bool(is_new)
 
     async def change(self, page: PageId, work: Callable[[Book], None]) -> bool:
@@ -99,9 +101,6 @@ class PostgresLedger:
         async with _connection(self._db) as connection:
             rows = await connection.fetch(SQL["peek_due"], channel, now, limit)
             found = [_Candidate(row["delivery"], row["page"], row["incident"]) for row in rows]
-            if not found:
-                yield _Guard(self, connection, found, now)
-                return
             async with _acks_held_off(connection, {one.incident for one in found}):
                 yield _Guard(self, connection, found, now)
 
@@ -243,8 +242,11 @@ async def _connection(db: asyncpg.Pool) -> AsyncIterator[Connection]:
 
 
 @contextlib.asynccontextmanager
-async def _acks_held_off(connection: Connection, incidents: Iterable[IncidentId]) -> AsyncIterator[None]:
+async def _acks_held_off(connection: Connection, incidents: Collection[IncidentId]) -> AsyncIterator[None]:
     """Share the stop locks of incidents in the connection's session."""
+    if not incidents:
+        yield
+        return
     try:
         await connection.execute(SQL["hold_acks_off"], sorted(incidents))
         yield

@@ -38,7 +38,7 @@ class Yard:
     async def stop(self) -> None:
         for subscriber in self.broker.subscribers:
             await subscriber.stop()
-        await self.crew.drain()
+        await self.crew.drain(10)
 
 
 async def _publish(bus: Bus, count: int) -> list[str]:
@@ -94,6 +94,6 @@ async def test_whoever_cannot_settle_does_not_stop_the_others() -> None:
 
     await crew.begin(fail())
     await crew.begin(work())
-    await crew.drain()
+    await crew.drain(10)
 
     assert done.is_set()

@@ -11,12 +11,13 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
+from starlette.responses import StreamingResponse
 
 from shared.kit import http_limits
 from shared.kit.http import PROBLEM, bind, new_api, serving
 from shared.kit.http_limits import LARGEST_BODY, Bounded
 
-LARGE = 8 * 1024 * 1024
+LARGE = 4 * 1024 * 1024
 
 
 class Note(BaseModel):
@@ -42,6 +43,14 @@ def small_app() -> FastAPI:
     @app.get("/large")
     async def large() -> str:
         return "x" * LARGE
+
+    @app.get("/streamed")
+    async def streamed() -> StreamingResponse:
+        async def parts() -> AsyncIterator[bytes]:
+            for _ in range(LARGE // 10_000 + 1):
+                yield b"x" * 10_000
+
+        return StreamingResponse(parts())
 
     @app.get("/bug")
     async def bug() -> None:
@@ -161,15 +170,23 @@ async def test_a_client_that_takes_no_answer_is_left(address: tuple[str, int]) -
     writer.close()
 
 
-@pytest.mark.usefixtures("hasty")
-async def test_a_client_that_takes_its_answer_slowly_gets_it(address: tuple[str, int]) -> None:
-    reader, writer = await asyncio.open_connection(*address, limit=1024)
-    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    got = 0
-    while part := await reader.read(256 * 1024):
+@pytest.mark.parametrize("path", ["/large", "/streamed"])
+async def test_a_client_that_takes_its_answer_slowly_gets_it(
+    address: tuple[str, int], path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The client is in this process: while that gets no turn, it takes nothing. So not as hasty as the others.
+    monkeypatch.setattr(http_limits, "IDLE_S", 1.0)
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    client.connect(address)
+    reader, writer = await asyncio.open_connection(sock=client, limit=4096)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    got, began = 0, asyncio.get_running_loop().time()
+    while part := await reader.read(20_000):
         got += len(part)
-        await asyncio.sleep(0.02)  # some of it always waits, for longer than a client may take nothing
+        await asyncio.sleep(0.02)
     assert got > LARGE
+    assert asyncio.get_running_loop().time() - began > 3 * http_limits.IDLE_S, "some of it waited for many looks"
     writer.close()
 
 

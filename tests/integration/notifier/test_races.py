@@ -81,7 +81,9 @@ class Replica:
         directory = ToldDirectory(people, {"email": (Stopwatch(began),)})
         ledger = kind(db, Mute(db, None, "/test"))  # type: ignore[arg-type]  # it never publishes
         self.hands: dict[str, Courier] = {}
-        self.desk = Desk(ledger, directory, CLOCK, KEY, lambda _: None, lambda: FirstHand(self.hands))
+        self.desk = Desk(
+            ledger, directory, CLOCK, KEY, lambda _: None, lambda: FirstHand(self.hands, CLOCK.monotonic())
+        )
         self.courier = Courier("email", self.desk, Terms(instance), Health())
         if at_once:
             self.hands["email"] = self.courier

@@ -79,7 +79,14 @@ class Office:
         self.woken: dict[str, int] = defaultdict(int)
         self.hands: dict[str, Courier] = {}
         """Who sends at once what comes in; whoever tests that fills it."""
-        self.desk = Desk(self.ledger, self.directory, self.clock, b"key", self._wake, lambda: FirstHand(self.hands))
+        self.desk = Desk(
+            self.ledger,
+            self.directory,
+            self.clock,
+            b"key",
+            self._wake,
+            lambda: FirstHand(self.hands, self.clock.monotonic()),
+        )
         self.terms = Terms("n1", timedelta(seconds=30), timedelta(seconds=10))
         self.couriers = [Courier(kind, self.desk, self.terms, self.health) for kind in KINDS]
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import pytest
 
@@ -12,6 +13,7 @@ from services.notifier.domain.outcomes import Accepted, SendResult
 from services.notifier.domain.page import Book
 from services.notifier.domain.wording import Outgoing
 from services.notifier.handlers import cancel_pages, request_page
+from services.notifier.ports import Guard
 from shared.contracts.pages import PageRequested, PageState
 from shared.kit.errors import Transient
 from tests.unit.notifier.office import Office, ToldChannel, request
@@ -32,7 +34,13 @@ class SlowChannel(ToldChannel):
 
 
 class Unhurried(MemoryLedger):
-    """Takes a while to commit."""
+    """Takes a while to find and to commit."""
+
+    @asynccontextmanager
+    async def due(self, channel: str, now: datetime, limit: int) -> AsyncIterator[Guard]:
+        await asyncio.sleep(0)
+        async with super().due(channel, now, limit) as guard:
+            yield guard
 
     @asynccontextmanager
     async def add(self, request: PageRequested, plan: Callable[[Book], None]) -> AsyncIterator[bool]:
@@ -109,23 +117,31 @@ async def test_a_place_comes_back_when_nothing_was_committed() -> None:
     for rung in range(30):
         with pytest.raises(Transient):
             await request_page(office.desk, request(rung=rung))
-    assert courier.lend_place() is not None
+    assert courier.lends
     assert office.sent("sms") == []
 
 
-async def test_draining_waits_for_a_page_that_is_being_claimed_and_for_its_send() -> None:
-    slow = SlowChannel("sms-0")
-    office, page = Office(Unhurried(), sms=(slow,)), request()
+async def test_a_claim_is_as_old_as_what_it_waited_for() -> None:
+    """The claim lapses by the clock before the waits: who comes through them too late must not send beside another."""
+    office, page = Office(Unhurried(), sms=(ToldChannel("sms-0"),)), request()
     courier = staffed(office)["sms"]
     asking = asyncio.create_task(request_page(office.desk, page))
     await asyncio.sleep(0)
-    # given a page whose claim is not committed yet
-    draining = asyncio.create_task(courier.drain(5))
+    office.clock.advance(office.terms.claim_for / 2)  # the database takes its time
     await asking
-    # when it is being sent
+    await courier.drain(5)
+    assert office.sent("sms") == []
+    await office.pass_by(office.terms.claim_for.total_seconds())
     assert [one.page for one in office.sent("sms")] == [page.page]
-    assert not draining.done()
-    slow.answers.set()
-    await draining
-    assert courier.lend_place() is not None
     assert await office.state(page.page) is PageState.ACCEPTED
+
+
+async def test_places_of_a_claim_under_way_are_not_lent() -> None:
+    office = Office(Unhurried())
+    courier = staffed(office)["sms"]
+    claiming = asyncio.create_task(courier.do_due(office.clock.now()))
+    while courier.lends and not claiming.done():
+        await asyncio.sleep(0)
+    assert not claiming.done()
+    await claiming
+    assert courier.lends

@@ -7,7 +7,7 @@ from typing import Final
 
 import httpx
 
-from services.notifier.adapters.channels.http_answers import failed, post, refused
+from services.notifier.adapters.channels.http_answers import BROKEN, failed, post, refused
 from services.notifier.domain.outcomes import Accepted, PermanentFailure, SendResult, TransientFailure
 from services.notifier.domain.wording import Outgoing, headline
 from shared.config.slice_models import SlackHook
@@ -37,7 +37,7 @@ class ChatChannel:
         url = secret_value(self._hook.webhook.text)
         try:
             answer = await post(self._client, url, body, {"content-type": "application/json"})
-        except httpx.HTTPError as error:
+        except BROKEN as error:
             return failed(error)
         word = answer.text.strip()[:100]
         if answer.status_code == HTTPStatus.OK:

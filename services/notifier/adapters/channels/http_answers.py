@@ -15,6 +15,9 @@ RETRYABLE: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, 
 
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
+BROKEN: Final = (httpx.HTTPError, httpx.InvalidURL)
+"""What a request can raise."""
+
 
 def build_client(timeout_s: float) -> httpx.AsyncClient:
     """Make the client all HTTP channels share.
@@ -41,8 +44,10 @@ async def _body(body: bytes) -> AsyncIterator[bytes]:
     reached("send.during")  # the whole body is on its way, the answer is not here
 
 
-def failed(error: httpx.HTTPError) -> SendResult:
+def failed(error: httpx.HTTPError | httpx.InvalidURL) -> SendResult:
     """Say what a broken request means: nothing was sent, or we cannot know."""
+    if isinstance(error, httpx.InvalidURL):  # its words would quote the address, which may be a secret
+        return PermanentFailure("the channel's address is no address that can be asked", "us")
     what = f"{type(error).__name__}: {error}".rstrip(": ")
     return TransientFailure(what) if isinstance(error, _NOT_SENT) else Unknown(what)
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from services.notifier.adapters.channels.http_answers import failed, post, refused, retry_after
+from services.notifier.adapters.channels.http_answers import BROKEN, failed, post, refused, retry_after
 from services.notifier.domain.outcomes import (
     Accepted,
     Delivered,
@@ -58,7 +58,7 @@ class SmsChannel:
                 if known is not None:
                     return known
             return await self._create(sid, token, message, body)
-        except httpx.HTTPError as error:
+        except BROKEN as error:
             return failed(error)
 
     async def _create(self, sid: str, token: str, message: Outgoing, body: str) -> SendResult:

@@ -7,7 +7,7 @@ from typing import Final
 
 import httpx
 
-from services.notifier.adapters.channels.http_answers import failed, post, refused
+from services.notifier.adapters.channels.http_answers import BROKEN, failed, post, refused
 from services.notifier.domain.outcomes import Accepted, SendResult
 from services.notifier.domain.wording import Outgoing, headline
 from shared.config.slice_models import WebhookTarget
@@ -41,7 +41,7 @@ class WebhookChannel:
         }
         try:
             answer = await post(self._client, url, body, headers)
-        except httpx.HTTPError as error:
+        except BROKEN as error:
             return failed(error)
         return Accepted() if answer.is_success else refused(answer, answer.text[:100].strip(), now)
 
