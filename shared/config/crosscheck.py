@@ -33,6 +33,8 @@ class Known:
 
     written: Mapping[str, object]
     broken: frozenset[Path]
+    is_whole: bool = True
+    """False when a file that is included could not be read: it may hold what nothing here is called."""
 
     def section(self, name: str) -> Mapping[str, object]:
         """Return all that is written in a section, broken or not: a reference to a broken part leads somewhere."""
@@ -46,7 +48,10 @@ class Known:
 
 def crosscheck(document: Document, known: Known) -> Iterator[Finding]:
     """Yield every mistake between the fields, but for what only follows from a mistake that is known."""
-    yield from _references(known)
+    for finding in _references(known):
+        suggestion = finding[2]
+        if known.is_whole or suggestion is not None:
+            yield finding
     for finding in _findings(document, known):
         path = finding[0]
         is_ours = len(path) < 2 or str(path[1]) in known.section(str(path[0])) or path[0] == "locations"  # noqa: PLR2004

@@ -106,7 +106,7 @@ def _validate(assembled: Assembled) -> tuple[Document | None, list[ConfigError]]
             continue
         break
     if document is not None:
-        findings = crosscheck(document, Known(assembled.data, frozenset(broken)))
+        findings = crosscheck(document, Known(assembled.data, frozenset(broken), assembled.is_whole))
         errors.extend(_place_finding(finding, assembled) for finding in findings)
     return document, errors
 
