@@ -14,7 +14,7 @@ from services.notifier.adapters.channels.http_answers import build_client
 from services.notifier.adapters.directory import SliceDirectory
 from services.notifier.adapters.postgres import SQL, PostgresLedger
 from services.notifier.api.app import Doors, build_app
-from services.notifier.couriers import Courier, FirstHand
+from services.notifier.couriers import Courier
 from services.notifier.handlers import Desk, look_at_pages
 from services.notifier.ports import Directory, Ledger
 from services.notifier.settings import Settings
@@ -115,8 +115,6 @@ class _Staff:
 
     def stop(self) -> None:
         """Begin nothing more."""
-        for courier in self.couriers.values():
-            courier.stop()
         for worker in self.workers:
             worker.stop()
 
@@ -125,10 +123,7 @@ def _hire(settings: Settings, ledger: Ledger, directory: Directory, clock: Clock
     couriers: dict[str, Courier] = {}
     workers: dict[str, DueWorker] = {}
     key = settings.link_key.get_secret_value().encode()
-    desk = Desk(
-        ledger, directory, clock, key, lambda kind: workers[kind].wake(),
-        lambda: FirstHand(couriers, clock.monotonic()),
-    )  # fmt: skip
+    desk = Desk(ledger, directory, clock, key, lambda kind: workers[kind].wake())
     for kind in KINDS:
         one = couriers[kind] = Courier(kind, desk, settings.terms, health)
         workers[kind] = DueWorker(kind, one.do_due, one.next_due, clock, health)

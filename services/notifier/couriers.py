@@ -5,11 +5,8 @@ begun, acknowledgements let go; so no send begins after an acknowledgement is co
 """
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import TracebackType
-from typing import Self
 
 from services.notifier import metrics
 from services.notifier.domain.ledger import Attempt, Delivery, Happened, move
@@ -50,7 +47,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Claimed:
+class _Claimed:
     """A delivery that is ours until its claim lapses."""
 
     page: PageId
@@ -73,37 +70,26 @@ class Courier:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._freed = asyncio.Event()
         self._claiming: asyncio.Task[int] | None = None
-        self._reserved = 0
-        """Places of claims under way, which are no sends yet."""
-        self._stopping = False
 
     async def do_due(self, _now: datetime) -> int:
         """Claim what is due, as far as there is room, and begin to send it; returns how many were due."""
-        await self._has_place()
+        room = await self._room()
         # Being told to stop must not cut a claim off from its send: that would leave an `unknown` for nothing.
-        self._claiming = asyncio.create_task(self._claim_and_begin(), name=f"claim:{self.kind}")
+        self._claiming = asyncio.create_task(self._claim_and_begin(room), name=f"claim:{self.kind}")
         return await asyncio.shield(self._claiming)
 
-    async def _claim_and_begin(self) -> int:
-        room = self._free
-        self.reserve(room)
-        try:
-            return await self._claim_due(room)
-        finally:
-            self.give_back(room)
-
-    async def _claim_due(self, room: int) -> int:
-        now, since_s, claimed = self._desk.clock.now(), self._desk.clock.monotonic(), list[Claimed]()
+    async def _claim_and_begin(self, room: int) -> int:
+        now, since_s, claimed = self._desk.clock.now(), self._desk.clock.monotonic(), list[_Claimed]()
 
         def work(book: Book, delivery: Delivery) -> None:
-            one = self.claim(book, delivery, now, since_s)
+            one = self._claim(book, delivery, now, since_s)
             if one is not None:
                 claimed.append(one)
 
         async with self._desk.ledger.due(self.kind, now, room) as guard:
             found = await guard.claim(work)
             for one in claimed:
-                self.begin(one)
+                self._begin(one)
             if claimed:
                 await asyncio.sleep(0)  # every send has begun now, and only now acknowledgements may pass
         return found
@@ -111,10 +97,6 @@ class Courier:
     async def next_due(self) -> datetime | None:
         """When the next delivery of this kind is due."""
         return await self._desk.ledger.next_due(self.kind)
-
-    def stop(self) -> None:
-        """Lend no more: what comes in from now on is for other replicas."""
-        self._stopping = True
 
     async def drain(self, within_s: float) -> None:
         """Let sends in flight end; what does not end in time is left to lapse, and is `unknown` then."""
@@ -124,34 +106,17 @@ class Courier:
             await asyncio.wait(self._in_flight, timeout=within_s)
         await end_tasks(self._in_flight)
 
-    @property
-    def lends(self) -> bool:
-        """Whether somebody else may claim a delivery for us."""
-        return not self._stopping and self._free > 0
-
-    def reserve(self, places: int) -> None:
-        """Keep places for what is being claimed, until they are given back."""
-        self._reserved += places
-
-    def give_back(self, places: int) -> None:
-        """What was claimed in these places is being sent by now, or was never committed."""
-        self._reserved -= places
-        self._freed.set()
-
-    @property
-    def _free(self) -> int:
-        return self._terms.at_once[self.kind] - len(self._in_flight) - self._reserved
-
-    async def _has_place(self) -> None:
-        while self._free <= 0:
+    async def _room(self) -> int:
+        while len(self._in_flight) >= self._terms.at_once[self.kind]:
             self._freed.clear()
             await self._freed.wait()
+        return self._terms.at_once[self.kind] - len(self._in_flight)
 
-    def claim(self, book: Book, delivery: Delivery, now: datetime, since_s: float) -> Claimed | None:
-        """Decide, inside a transaction, what becomes of one due delivery; `begin` what is returned after the commit.
+    def _claim(self, book: Book, delivery: Delivery, now: datetime, since_s: float) -> _Claimed | None:
+        """Decide, inside the claim's transaction, what becomes of one due delivery; returns one that is to be sent.
 
-        since_s: the monotonic clock at `now`, before anything was waited for: the claim lapses by the one, and by the
-        other we see that we are too late to send.
+        since_s: the monotonic clock at `now`, before the database was waited for: the claim lapses by the one, and by
+        the other we see that it is too late to send.
         """
         if delivery.state is PageState.SENDING:
             book.attempts.append(lapsed_attempt(delivery, now))
@@ -174,10 +139,9 @@ class Courier:
         book.attempts.append(attempt)
         message = outgoing(self._desk, book, begun, may_have_been_sent=delivery.state is PageState.UNKNOWN)
         more = has_standby(list(providers), begun.attempts)
-        return Claimed(book.page, attempt, providers[name], message, more, since_s)
+        return _Claimed(book.page, attempt, providers[name], message, more, since_s)
 
-    def begin(self, one: Claimed) -> None:
-        """Send what is ours, in the background."""
+    def _begin(self, one: _Claimed) -> None:
         task = asyncio.create_task(self._carry(one), name=f"send:{one.attempt.delivery}")
         self._in_flight.add(task)
         metrics.IN_FLIGHT.labels(channel=self.kind).inc()
@@ -191,7 +155,7 @@ class Courier:
             log.error("settling_failed", error=repr(error), exc_info=error)
             self._health.broken(f"courier:{self.kind}", f"{type(error).__name__} while settling a send")
 
-    async def _carry(self, one: Claimed) -> None:
+    async def _carry(self, one: _Claimed) -> None:
         if self._desk.clock.monotonic() - one.claimed_at_s > self._terms.claim_for.total_seconds() / 3:
             log.warning("claim_went_stale", delivery=one.attempt.delivery)  # this process was frozen; let it lapse
             return
@@ -200,7 +164,7 @@ class Courier:
         await self._settle(one, result)
         self._health.recovered(f"courier:{self.kind}")
 
-    async def _send(self, one: Claimed) -> SendResult:
+    async def _send(self, one: _Claimed) -> SendResult:
         seconds = self._terms.deadline.total_seconds()
         reached("send.before")
         try:
@@ -215,7 +179,7 @@ class Courier:
         reached("send.after")
         return result
 
-    def _note(self, one: Claimed, result: SendResult) -> None:
+    def _note(self, one: _Claimed, result: SendResult) -> None:
         """Count, remember illness, and raise the alarm where the fault is ours."""
         name, now, outcome = one.channel.name, self._desk.clock.now(), type(result).__name__
         metrics.ATTEMPTS.labels(channel=self.kind, provider=name, outcome=outcome).inc()
@@ -230,7 +194,7 @@ class Courier:
         fields = {"page": one.page, "delivery": one.attempt.delivery, "attempt": one.attempt.number, "provider": name}
         log.info("attempt_ended", outcome=outcome, reason=getattr(result, "reason", None), **fields)
 
-    async def _settle(self, one: Claimed, result: SendResult) -> None:
+    async def _settle(self, one: _Claimed, result: SendResult) -> None:
         """Write the outcome down; a database that is away is waited for a while, then the claim lapses to unknown."""
         until = self._desk.clock.monotonic() + 2 * self._terms.claim_for.total_seconds()
         while True:
@@ -243,41 +207,3 @@ class Courier:
                 await asyncio.sleep(0.5)
             else:
                 return
-
-
-class FirstHand:
-    """The port `Hand`: the commit that keeps a new page claims it, which saves a second one and the way to it."""
-
-    def __init__(self, couriers: Mapping[str, Courier], since_s: float) -> None:
-        self._couriers = couriers
-        self._since_s = since_s
-        self._lenders: list[Courier] = []
-        self._claimed: list[tuple[Courier, Claimed]] = []
-
-    def __enter__(self) -> Self:
-        """Nothing is held before `claim`."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Give the places back."""
-        for courier in self._lenders:
-            courier.give_back(1)
-
-    def claim(self, book: Book, now: datetime) -> None:
-        """See the port."""
-        for delivery in list(book.deliveries.values()):
-            courier = self._couriers.get(delivery.channel)
-            if courier is None or not courier.lends:
-                continue
-            courier.reserve(1)
-            self._lenders.append(courier)
-            one = courier.claim(book, delivery, now, self._since_s)
-            if one is not None:
-                self._claimed.append((courier, one))
-
-    async def send(self) -> None:
-        """See the port."""
-        for courier, one in self._claimed:
-            courier.begin(one)
-        if self._claimed:
-            await asyncio.sleep(0)

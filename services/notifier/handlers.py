@@ -6,7 +6,6 @@ delivery, sends it and calls `settle_attempt`; a provider's later word comes in 
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -18,7 +17,7 @@ from services.notifier.domain.page import Book, Stop
 from services.notifier.domain.plan import Method, decide
 from services.notifier.domain.settling import report, settle
 from services.notifier.domain.wording import Outgoing
-from services.notifier.ports import Directory, Hand, Ledger, PageView
+from services.notifier.ports import Directory, Ledger, PageView
 from shared.contracts.pages import PageCancelled, PageKind, PageRequested, PageState, delivery_id
 from shared.kit.clock import Clock
 from shared.kit.logging import get_logger
@@ -29,32 +28,27 @@ log = get_logger()
 
 @dataclass(frozen=True)
 class Desk:
-    """What every handler works with. wake: a delivery of this channel is due now. hand: from this moment on."""
+    """What every handler works with. wake: a delivery of this channel is due now."""
 
     ledger: Ledger
     directory: Directory
     clock: Clock
     link_key: bytes
     wake: Callable[[str], None]
-    hand: Callable[[], AbstractContextManager[Hand]]
 
 
 async def request_page(desk: Desk, request: PageRequested) -> None:
-    """Keep a page and send it; one that is known only gets its receipts again. Raises Transient.
+    """Keep a page and start its first contact method; one that is known only gets its receipts again. Raises Transient.
 
-    Where a courier has a place, its first delivery is claimed by the commit that keeps it, else a moment later. It is
-    asked for again (`issue`) by who has no receipt. Without one the next step of the policy would never be rung.
+    It is asked for again (`issue`) by who has no receipt. Without one the next step of the policy would never be rung.
     """
     now, due = desk.clock.now(), _Due(desk)
-    with desk.hand() as hand:
 
-        def plan(book: Book) -> None:
-            replan(desk.directory, book, now)
-            hand.claim(book, now)
-            due.note(book)
+    def plan(book: Book) -> None:
+        replan(desk.directory, book, now)
+        due.note(book)
 
-        async with desk.ledger.add(request, plan) as is_new:
-            await hand.send()
+    is_new = await desk.ledger.add(request, now, plan)
     if not is_new and request.issue > 0:
         await desk.ledger.change(request.page, lambda book: book.say_again(request.issue, now))
     log.info("page_requested", page=request.page, incident=request.incident, is_new=is_new, issue=request.issue)

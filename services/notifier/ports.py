@@ -72,18 +72,6 @@ class PageView:
     stops: list[Stop]
 
 
-class Hand(Protocol):
-    """Couriers, as far as they have a place free, for the first delivery of a new page."""
-
-    def claim(self, book: Book, now: datetime) -> None:
-        """Claim what is due in the book and can be carried now; the rest stays queued."""
-        ...
-
-    async def send(self) -> None:
-        """Begin to send what was claimed; returns when every send has begun."""
-        ...
-
-
 class Guard(Protocol):
     """While it is open, no acknowledgement of the incidents concerned can be committed."""
 
@@ -99,11 +87,8 @@ class Guard(Protocol):
 class Ledger(Protocol):
     """Everything that is known of pages. Each method is one transaction. Raises Transient when storage is away."""
 
-    def add(self, request: PageRequested, plan: Callable[[Book], None]) -> AbstractAsyncContextManager[bool]:
-        """Keep a new page as `plan` fills it in; the block gets False, and nothing happens, when it is known.
-
-        What `plan` claims may be sent in the block: acknowledgements of the incident are held off until it ends.
-        """
+    async def add(self, request: PageRequested, now: datetime, plan: Callable[[Book], None]) -> bool:
+        """Keep a new page as `plan` fills it in; False, and nothing happens, when it is known."""
         ...
 
     async def change(self, page: PageId, work: Callable[[Book], None]) -> bool:

@@ -27,17 +27,15 @@ class MemoryLedger:
         self._held: Counter[IncidentId] = Counter()
         self._let_go = asyncio.Condition()
 
-    @contextlib.asynccontextmanager
-    async def add(self, request: PageRequested, plan: Callable[[Book], None]) -> AsyncIterator[bool]:
+    async def add(self, request: PageRequested, now: datetime, plan: Callable[[Book], None]) -> bool:
         """See the port."""
+        del now
         if request.page in self._books:
-            yield False
-            return
-        book = self._fresh(Book(request))
+            return False
+        book = Book(request)
         plan(book)
         self._commit(book)
-        async with self._holding_off({request.incident}):
-            yield True
+        return True
 
     async def change(self, page: PageId, work: Callable[[Book], None]) -> bool:
         """See the port."""
@@ -70,8 +68,13 @@ class MemoryLedger:
             (one.due_at, one.id, one.page) for one in self._of(channel) if one.due_at is not None and one.due_at <= now
         )[:limit]
         incidents = {self._books[page].request.incident for _, _, page in found}
-        async with self._holding_off(incidents):
+        self._held.update(incidents)
+        try:
             yield _Guard(self, [(page, delivery) for _, delivery, page in found], now)
+        finally:
+            async with self._let_go:
+                self._held.subtract(incidents)
+                self._let_go.notify_all()
 
     async def release(self, claimed_by: str, now: datetime) -> int:
         """See the port."""
@@ -156,10 +159,7 @@ class MemoryLedger:
         return [one for book in self._books.values() for one in book.deliveries.values() if one.channel == channel]
 
     def _open(self, page: PageId) -> Book:
-        return self._fresh(self._books[page])
-
-    def _fresh(self, kept: Book) -> Book:
-        """Return a book as it stands, with what holds it back by now and nothing added yet."""
+        kept = self._books[page]
         stops = [
             stop
             for group in (self._acks, self._tombstones)
@@ -188,16 +188,6 @@ class MemoryLedger:
                 for one in list(book.deliveries.values()):
                     if one.state in OPEN:
                         book.deliveries[one.id] = replace(one, due_at=stop.at)
-
-    @contextlib.asynccontextmanager
-    async def _holding_off(self, incidents: set[IncidentId]) -> AsyncIterator[None]:
-        self._held.update(incidents)
-        try:
-            yield
-        finally:
-            async with self._let_go:
-                self._held.subtract(incidents)
-                self._let_go.notify_all()
 
     @contextlib.asynccontextmanager
     async def _alone(self, incident: IncidentId) -> AsyncIterator[None]:

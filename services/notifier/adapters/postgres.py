@@ -5,7 +5,7 @@ its session from before its check until its send has begun; an acknowledgement t
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,23 +45,20 @@ class PostgresLedger:
         self._db = db
         self._outbox = outbox
 
-    @contextlib.asynccontextmanager
-    async def add(self, request: PageRequested, plan: Callable[[Book], None]) -> AsyncIterator[bool]:
+    async def add(self, request: PageRequested, now: datetime, plan: Callable[[Book], None]) -> bool:
         """See the port."""
-        stoppable = {request.incident} if is_suppressible(request.kind) else set()
-        async with _connection(self._db) as connection, _acks_held_off(connection, stoppable):
-            async with _committing(connection):
-                is_new = await connection.fetchval(
-                    SQL["add_page"], request.page, request.incident, request.incident_name, request.ack_epoch,
-                    request.kind.value, request.model_dump_json(), request.occurred_at,
-                )  # fmt: skip
-                if is_new:
-                    book = Book(request, stop=await _stop_of(connection, request))
-                    plan(book)
-                    await self._save(connection, [book])
+        del now
+        book = Book(request)
+        async with transaction(self._db) as connection:
+            is_new = await connection.fetchval(
+                SQL["add_page"], request.page, request.incident, request.incident_name, request.ack_epoch,
+                request.kind.value, request.model_dump_json(), request.occurred_at,
+            )  # fmt: skip
             if is_new:
-                self._wake([book])
-            yield bool(is_new)
+                plan(book)
+                await self._save(connection, [book])
+        self._wake([book])
+        return bool(is_new)
 
     async def change(self, page: PageId, work: Callable[[Book], None]) -> bool:
         """See the port."""
@@ -101,8 +98,15 @@ class PostgresLedger:
         async with _connection(self._db) as connection:
             rows = await connection.fetch(SQL["peek_due"], channel, now, limit)
             found = [_Candidate(row["delivery"], row["page"], row["incident"]) for row in rows]
-            async with _acks_held_off(connection, {one.incident for one in found}):
+            if not found:
                 yield _Guard(self, connection, found, now)
+                return
+            try:
+                await connection.execute(SQL["hold_acks_off"], sorted({one.incident for one in found}))
+                yield _Guard(self, connection, found, now)
+            finally:
+                if not connection.is_closed():
+                    await connection.execute(SQL["let_acks_go"])
 
     async def claim(
         self, connection: Connection, found: Sequence[_Candidate], now: datetime, work: Callable[[Book, Delivery], None]
@@ -110,7 +114,7 @@ class PostgresLedger:
         """One transaction on the connection that holds the stop locks."""
         wanted = {one.delivery for one in found}
         count = 0
-        async with _committing(connection):
+        async with connection.transaction():
             rows = await connection.fetch(SQL["lock_free_pages"], sorted({one.page for one in found}))
             books = await _load(connection, [row["page"] for row in rows])
             for book in books:
@@ -119,6 +123,8 @@ class PostgresLedger:
                         work(book, delivery)
                         count += 1
             await self._save(connection, books)
+            reached("commit.before")
+        reached("commit.after")
         self._wake(books)
         return count
 
@@ -239,36 +245,6 @@ async def _connection(db: asyncpg.Pool) -> AsyncIterator[Connection]:
             yield connection
     except TRANSIENT as error:
         raise Transient(f"database: {error!r}") from error
-
-
-@contextlib.asynccontextmanager
-async def _acks_held_off(connection: Connection, incidents: Collection[IncidentId]) -> AsyncIterator[None]:
-    """Share the stop locks of incidents in the connection's session."""
-    if not incidents:
-        yield
-        return
-    try:
-        await connection.execute(SQL["hold_acks_off"], sorted(incidents))
-        yield
-    finally:
-        if not connection.is_closed():
-            await connection.execute(SQL["let_acks_go"])
-
-
-@contextlib.asynccontextmanager
-async def _committing(connection: Connection) -> AsyncIterator[None]:
-    """A transaction on a connection that goes on being used after the commit."""
-    async with connection.transaction():
-        yield
-        reached("commit.before")
-    reached("commit.after")
-
-
-async def _stop_of(connection: Connection, request: PageRequested) -> Stop | None:
-    if not is_suppressible(request.kind):
-        return None
-    row = await connection.fetchrow(SQL["stop_of"], request.incident, request.ack_epoch)
-    return _stop(row) if row else None
 
 
 async def _load(connection: Connection, pages: Sequence[PageId | None]) -> list[Book]:

@@ -45,11 +45,10 @@ def decide(
     """Decide whether a page goes on to its next contact method.
 
     methods: the addressee's, in order, as configured now. A failure moves on at once, also one that is retried
-    meanwhile; silence moves on after PATIENCE. What was stopped before it came still starts its first method: the row
-    is where its `cancelled` is written. A page is undeliverable when no method is left and nothing was
+    meanwhile; silence moves on after PATIENCE. A page is undeliverable when no method is left and nothing was
     accepted, at once where all is final, after PATIENCE where something is still being retried.
     """
-    if is_stopped and deliveries:
+    if is_stopped:
         return Decision("stopped")
     if any(one.state in PROVEN for one in deliveries):
         return Decision("proven")

@@ -71,11 +71,6 @@ def queue(*channels: str, at: datetime = NOW) -> Callable[[Book], None]:
     return plan
 
 
-async def kept(ledger: Ledger, page: PageRequested, plan: Callable[[Book], None]) -> bool:
-    async with ledger.add(page, plan) as is_new:
-        return is_new
-
-
 async def claimed(ledger: Ledger, channel: str = "email", *, now: datetime = NOW, limit: int = 10) -> list[Delivery]:
     """Claim what is due as a courier does; cancelled ones are not in the answer."""
     found: list[Delivery] = []
@@ -96,8 +91,8 @@ async def claimed(ledger: Ledger, channel: str = "email", *, now: datetime = NOW
 
 async def test_a_page_is_kept_once_and_comes_back_whole(ledger: Ledger) -> None:
     page = asked()
-    assert await kept(ledger, page, queue("email"))
-    assert not await kept(ledger, page, queue("email", "sms"))
+    assert await ledger.add(page, NOW, queue("email"))
+    assert not await ledger.add(page, NOW, queue("email", "sms"))
     view = await ledger.view(page.page)
     assert view is not None
     assert view.book.request == page
@@ -118,7 +113,7 @@ async def test_what_is_not_known_is_none(ledger: Ledger) -> None:
 
 async def test_due_deliveries_are_claimed_once_oldest_first_and_per_channel(ledger: Ledger) -> None:
     for number in range(3):
-        await kept(ledger, asked(f"p{number}"), queue("email", "sms", at=NOW + number * SECOND))
+        await ledger.add(asked(f"p{number}"), NOW, queue("email", "sms", at=NOW + number * SECOND))
     assert await ledger.next_due("email") == NOW
     first = await claimed(ledger, now=NOW + SECOND, limit=1)
     second = await claimed(ledger, now=NOW + SECOND)
@@ -129,7 +124,7 @@ async def test_due_deliveries_are_claimed_once_oldest_first_and_per_channel(ledg
 
 
 async def test_a_claim_lapses_and_a_dead_workers_claims_can_be_released(ledger: Ledger) -> None:
-    await kept(ledger, asked(), queue("email"))
+    await ledger.add(asked(), NOW, queue("email"))
     await claimed(ledger)
     assert await ledger.next_due("email") == NOW + CLAIM
     assert await ledger.release("somebody else", NOW) == 0
@@ -139,7 +134,7 @@ async def test_a_claim_lapses_and_a_dead_workers_claims_can_be_released(ledger: 
 
 async def test_changes_and_attempts_are_kept(ledger: Ledger) -> None:
     page = asked()
-    await kept(ledger, page, queue("email"))
+    await ledger.add(page, NOW, queue("email"))
     [one] = await claimed(ledger)
     ended = Attempt(one.id, 1, "email-0", "n1", NOW, NOW + SECOND, "Accepted", None, "x-1")
 
@@ -166,7 +161,7 @@ async def test_changes_and_attempts_are_kept(ledger: Ledger) -> None:
 
 async def test_work_that_raises_changes_nothing(ledger: Ledger) -> None:
     page = asked()
-    await kept(ledger, page, queue("email"))
+    await ledger.add(page, NOW, queue("email"))
 
     def fail(book: Book) -> None:
         book.undeliverable_at = NOW
@@ -186,7 +181,7 @@ async def test_an_acknowledgement_stops_its_epoch_and_older_ones_and_nothing_els
         "update": asked("joao", epoch=1, kind=PageKind.UPDATE.value),
     }  # fmt: skip
     for page in pages.values():
-        await kept(ledger, page, queue("email"))
+        await ledger.add(page, NOW, queue("email"))
     stop = Stop(IncidentId("inc"), 1, "link", NOW, "ana")
     assert await ledger.acknowledge(stop, lambda _book, _stop: None) == stop
     sent = {one.page for one in await claimed(ledger)}
@@ -199,7 +194,7 @@ async def test_the_first_acknowledgement_counts(ledger: Ledger) -> None:
     first, second = (Stop(IncidentId("inc"), 0, "link", NOW, who) for who in ("ana", "joao"))
     seen: list[Stop] = []
     page = asked()
-    await kept(ledger, page, queue("email"))
+    await ledger.add(page, NOW, queue("email"))
     for stop in (first, replace(second, page=page.page)):
         assert await ledger.acknowledge(stop, lambda _book, counts: seen.append(counts)) == first
     assert seen == [first]
@@ -210,8 +205,8 @@ async def test_the_first_acknowledgement_counts(ledger: Ledger) -> None:
 async def test_the_newest_epoch_is_that_of_the_incidents_own_pages(ledger: Ledger) -> None:
     assert await ledger.newest_epoch(IncidentId("inc")) == -1
     for epoch in (0, 2, 1):
-        await kept(ledger, asked(epoch=epoch), queue("email"))
-    await kept(ledger, asked(incident="other", epoch=7), queue("email"))
+        await ledger.add(asked(epoch=epoch), NOW, queue("email"))
+    await ledger.add(asked(incident="other", epoch=7), NOW, queue("email"))
     assert await ledger.newest_epoch(IncidentId("inc")) == 2
 
 
@@ -219,7 +214,7 @@ async def test_a_cancel_that_comes_first_is_kept_and_an_acknowledgement_is_named
     gone = Stop(IncidentId("inc"), 3, "cleared", NOW)
     await ledger.cancel(gone)
     await ledger.cancel(replace(gone, reason="again"))
-    await kept(ledger, asked(epoch=3), queue("email"))
+    await ledger.add(asked(epoch=3), NOW, queue("email"))
     assert await claimed(ledger) == []
     assert await ledger.stop_of(IncidentId("inc"), 3) == gone
     mine = Stop(IncidentId("inc"), 3, "link", NOW, "ana")
@@ -229,13 +224,13 @@ async def test_a_cancel_that_comes_first_is_kept_and_an_acknowledgement_is_named
 
 async def test_what_waits_for_a_retry_is_looked_at_as_soon_as_it_is_stopped(ledger: Ledger) -> None:
     later = NOW + 60 * SECOND
-    await kept(ledger, asked(), queue("email", at=later))
+    await ledger.add(asked(), NOW, queue("email", at=later))
     await ledger.cancel(Stop(IncidentId("inc"), 0, "cleared", NOW))
     assert await ledger.next_due("email") == NOW
 
 
 async def test_an_acknowledgement_waits_for_the_send_that_was_claimed_before_it(ledger: Ledger) -> None:
-    await kept(ledger, asked(), queue("email"))
+    await ledger.add(asked(), NOW, queue("email"))
     order: list[str] = []
 
     async def press() -> None:
@@ -245,48 +240,19 @@ async def test_an_acknowledgement_waits_for_the_send_that_was_claimed_before_it(
     async with ledger.due("email", NOW, 10) as guard:
         assert await guard.claim(lambda _book, _one: None) == 1
         pressing = asyncio.create_task(press())
-        # Other incidents' pages come in meanwhile, and this one's can be looked at; only the acknowledgement waits.
-        assert await kept(ledger, asked(incident="other"), queue("sms"))
-        assert await ledger.view(asked().page) is not None
+        # Other work goes on meanwhile, also of this incident; only the acknowledgement waits.
+        assert await ledger.add(asked("joao"), NOW, queue("sms"))
+        assert await ledger.view(asked("joao").page) is not None
         await asyncio.wait({pressing}, timeout=LONG_ENOUGH_S)
         order.append("send begun")
     await pressing
     assert order == ["send begun", "acknowledged"]
-
-
-async def test_an_acknowledgement_waits_for_the_send_of_a_page_that_just_came_in(ledger: Ledger) -> None:
-    order: list[str] = []
-
-    async def press() -> None:
-        await ledger.acknowledge(Stop(IncidentId("inc"), 0, "link", NOW, "ana"), lambda _book, _stop: None)
-        order.append("acknowledged")
-
-    async with ledger.add(asked(), queue("email")):
-        pressing = asyncio.create_task(press())
-        assert await ledger.view(asked().page) is not None  # committed, and seen by others
-        await asyncio.wait({pressing}, timeout=LONG_ENOUGH_S)
-        order.append("send begun")
-    await pressing
-    assert order == ["send begun", "acknowledged"]
-
-
-async def test_a_new_page_knows_what_holds_it_back(ledger: Ledger) -> None:
-    await ledger.cancel(Stop(IncidentId("inc"), 2, "resolved", NOW))
-    stops: dict[str, str | None] = {}
-
-    def note(book: Book) -> None:
-        stops[book.page] = book.stop.reason if book.stop else None
-
-    pages = [asked(epoch=2), asked(epoch=3), asked(epoch=2, kind="update")]
-    for page in pages:
-        await kept(ledger, page, note)
-    assert [stops[page.page] for page in pages] == ["resolved", None, None]
 
 
 async def test_pages_are_listed_newest_first_by_incident_id_or_name(ledger: Ledger) -> None:
     old, new = asked("ana"), asked("joao", occurred_at=NOW + SECOND)
     for page in (old, new, asked(incident="other")):
-        await kept(ledger, page, queue("email"))
+        await ledger.add(page, NOW, queue("email"))
     for name in ("inc", "2026-02-20-inc"):
         assert [one.request.page for one in await ledger.pages(name, 10)] == [new.page, old.page]
     assert len(await ledger.pages(None, 2)) == 2

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.notifier.adapters.memory import MemoryLedger
-from services.notifier.couriers import Courier, FirstHand, Terms
+from services.notifier.couriers import Courier, Terms
 from services.notifier.domain.outcomes import Accepted, SendResult
 from services.notifier.domain.plan import Method
 from services.notifier.domain.wording import Outgoing
@@ -77,16 +77,7 @@ class Office:
         )
         self.health = Health()
         self.woken: dict[str, int] = defaultdict(int)
-        self.hands: dict[str, Courier] = {}
-        """Who sends at once what comes in; whoever tests that fills it."""
-        self.desk = Desk(
-            self.ledger,
-            self.directory,
-            self.clock,
-            b"key",
-            self._wake,
-            lambda: FirstHand(self.hands, self.clock.monotonic()),
-        )
+        self.desk = Desk(self.ledger, self.directory, self.clock, b"key", self._wake)
         self.terms = Terms("n1", timedelta(seconds=30), timedelta(seconds=10))
         self.couriers = [Courier(kind, self.desk, self.terms, self.health) for kind in KINDS]
 
