@@ -65,13 +65,12 @@ class Ports:
         return port
 
     def _is_free(self, port: int) -> bool:
-        if port in self.chosen.values() or not is_free(port, self.host):
-            return False
-        reservation = reserve(port)
+        # Reserved before it is tried: trying means binding it for a moment, in which its owner may want to hold it.
+        reservation = None if port in self.chosen.values() else reserve(port)
         if reservation is None:
             return False
         weakref.finalize(self, os.close, reservation)
-        return True
+        return is_free(port, self.host)
 
     def _any_free(self) -> int:
         for port in random.sample(RANGE, 200):

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.runtime.ports import RANGE, Ports
+from cli.runtime import ports
+from cli.runtime.ports import RANGE, Ports, is_free
 from shared.kit.errors import Unusable
 from shared.kit.http import bind
 
@@ -76,3 +77,20 @@ def test_of_two_who_start_at_once_only_one_gets_a_port_that_is_still_free() -> N
     assert second.remarks == [f"console: port {port} is taken, using {second.chosen['console']} instead"]
     del first
     assert Ports().choose("console", usual=port) == port
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reservations are seen by others on Linux only")
+def test_a_port_that_somebody_has_chosen_is_not_even_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To try is to bind, if only for a moment: just then its owner may want to hold it for replicas that share it."""
+    one = Ports()
+    port = one.choose("nats")
+    tried: list[int] = []
+
+    def note(wanted: int, host: str) -> bool:
+        tried.append(wanted)
+        return is_free(wanted, host)
+
+    monkeypatch.setattr(ports, "is_free", note)
+    assert Ports(remembered={"nats": port}).choose("nats") != port
+    assert tried
+    assert port not in tried
