@@ -79,7 +79,7 @@ class Impatient(H11Protocol):
         sock = self.transport.get_extra_info("socket")
         try:
             return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-        except OSError:  # it is gone, or this system does not tell
+        except (OSError, ValueError):  # it is gone (asyncio then says -1), or this system does not tell
             return 0
 
 
